@@ -1,0 +1,46 @@
+#include "actors/effects.hpp"
+
+#include <caf/behavior.hpp>
+#include <caf/event_based_actor.hpp>
+
+namespace orch {
+
+effects::effects(caf::actor_system& system, const tree& parts, caller from)
+  : around{*parts.around}, from{std::move(from)}, parts_{parts}, self_{system} {
+}
+
+void effects::ask(const transaction& job) {
+  std::optional<request_error> refusal;
+  self_->request(parts_.storage, caf::infinite, job)
+    .receive([](done) {}, [&](const caf::error& e) { refusal = from_caf_error(e); });
+  if (refusal)
+    throw request_error{*refusal};
+}
+
+git& effects::repository() {
+  if (!git_)
+    git_.emplace(parts_.open_git());
+  return *git_;
+}
+
+std::string effects::main_branch() {
+  return around.main_branch.empty() ? repository().main_branch() : around.main_branch;
+}
+
+caf::actor spawn_effect_worker(caf::actor_system& system, const tree& parts) {
+  return system.spawn<caf::detached>([parts](caf::event_based_actor* self) -> caf::behavior {
+    return {
+      [self, parts](const effect_job& job) -> caf::result<caf::message> {
+        self->quit();
+        try {
+          effects fx{self->system(), parts, job.from};
+          return job.work(fx);
+        } catch (...) {
+          return to_caf_error(current_error());
+        }
+      },
+    };
+  });
+}
+
+} // namespace orch

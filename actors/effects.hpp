@@ -1,0 +1,109 @@
+#pragma once
+
+#include "actors/caf.hpp"
+#include "io/git.hpp"
+#include "storage/requests.hpp"
+#include "storage/storage_actor.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/message.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include <functional>
+#include <memory>
+
+namespace orch {
+
+/// The handles and facts that the owners of one repository share.
+struct tree {
+  caf::actor storage;
+  caf::actor reader;
+  std::shared_ptr<const surroundings> around;
+  std::function<git()> open_git;
+  /// Calls back, in another thread, when waiters should look again; until the result is dropped.
+  std::function<std::shared_ptr<void>(std::function<void()>)> watch;
+};
+
+/// What a method with side effects works with: straight code in a thread of its own that asks the
+/// storage actor for one transaction after the other and runs git in between.
+class effects {
+public:
+  effects(caf::actor_system& system, const tree& parts, caller from);
+
+  const surroundings& around;
+  const caller from;
+
+  /// Runs `work` as one transaction and waits for its result; throws its `request_error`.
+  template <class Work>
+  auto store(Work work) -> std::invoke_result_t<Work, tx&> {
+    using result = std::invoke_result_t<Work, tx&>;
+    if constexpr (std::is_void_v<result>) {
+      ask({[work](tx& t) {
+             work(t);
+             return caf::make_message(done{});
+           },
+           false});
+    } else {
+      auto slot = std::make_shared<std::optional<result>>();
+      ask({[work, slot](tx& t) {
+             *slot = work(t);
+             return caf::make_message(done{});
+           },
+           false});
+      return std::move(**slot);
+    }
+  }
+
+  /// The repository; opened when first asked for.
+  git& repository();
+
+  /// The branch that work starts from and goes back to: the configured one, or what git says.
+  std::string main_branch();
+
+  /// Runs `work` unless its request_key was answered before. A request that is being done is known
+  /// by its key, so that nobody does it a second time meanwhile.
+  template <request M>
+  typename M::result once_per_key(const call<M>& asked,
+                                  typename M::result (*work)(effects&, const M&)) {
+    if (!asked.from.request_key)
+      return work(*this, asked.params);
+    auto key = *asked.from.request_key;
+    auto params = to_json_text(asked.params);
+    auto answered = store([=](tx& t) {
+      auto answer = earlier_answer(t, key, M::about, params);
+      if (!answer)
+        keep_answer(t, key, M::about, params, {});
+      return answer;
+    });
+    if (answered)
+      return from_json<typename M::result>(json::parse(*answered));
+    try {
+      auto result = work(*this, asked.params);
+      store([=](tx& t) { keep_answer(t, key, M::about, params, to_json_text(result)); });
+      return result;
+    } catch (...) {
+      store([=](tx& t) { forget_answer(t, key); });
+      throw;
+    }
+  }
+
+private:
+  void ask(const transaction& job);
+
+  const tree& parts_;
+  caf::scoped_actor self_;
+  std::optional<git> git_;
+};
+
+/// Something to be run in a thread of its own; what it returns is the answer.
+struct effect_job {
+  std::function<caf::message(effects&)> work;
+  caller from;
+};
+
+/// A detached actor that answers one `effect_job` and ends.
+caf::actor spawn_effect_worker(caf::actor_system& system, const tree& parts);
+
+} // namespace orch
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::effect_job)

@@ -1,0 +1,222 @@
+#include "actors/merge_effects.hpp"
+
+#include "io/turnstile.hpp"
+#include "storage/locks.hpp"
+#include "storage/merge_queue.hpp"
+#include "storage/sessions.hpp"
+#include "storage/worktrees.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace orch {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct family {
+  worktree child;
+  worktree parent;
+};
+
+family find_family(effects& fx, const worktree_merge_to_parent& request) {
+  return fx.store([&](tx& t) {
+    auto child = get_own_worktree(t, request.session_id, request.worktree_id, "worktree_id");
+    if (!child.parent_worktree_id || child.kind != "task_branch")
+      throw request_error{errc::failed_precondition,
+                          fmt::format("worktree #{} has no parent to merge into", child.id),
+                          {{"kind", child.kind}}};
+    if (child.merge_state != "active")
+      throw request_error{errc::failed_precondition,
+                          fmt::format("worktree #{} is {}", child.id, child.merge_state),
+                          {{"merge_state", child.merge_state}}};
+    return family{child,
+                  t.get<worktree>("worktrees", *child.parent_worktree_id, "parent worktree")};
+  });
+}
+
+std::string head_commit(git& repository, const worktree& of) {
+  auto head = fs::is_directory(of.path) ? repository.head(of.path) : git_head{of.branch, {}};
+  if (head.branch != of.branch)
+    throw request_error{errc::failed_precondition,
+                        fmt::format("worktree #{} has {} checked out, not its branch {}", of.id,
+                                    head.branch.empty() ? "no branch" : head.branch, of.branch),
+                        {{"branch", of.branch}}};
+  auto commit = head.commit ? head.commit : repository.commit_of("refs/heads/" + of.branch);
+  if (!commit)
+    throw request_error{errc::failed_precondition,
+                        fmt::format("worktree #{}: branch {} has no commit", of.id, of.branch)};
+  return *commit;
+}
+
+void must_be_committed(git& repository, const worktree& of) {
+  if (!fs::is_directory(of.path))
+    return;
+  auto changes = repository.changes(of.path);
+  if (changes.none())
+    return;
+  auto files = changes.dirty;
+  files.insert(files.end(), changes.untracked.begin(), changes.untracked.end());
+  throw request_error{
+    errc::failed_precondition,
+    fmt::format("worktree #{} has {} uncommitted files; commit them first", of.id, files.size()),
+    {{"files", files}}};
+}
+
+/// Merges the commits and moves the parent; returns the commit the parent is at then.
+std::string merge_into(git& repository, const family& who) {
+  auto ours = head_commit(repository, who.parent);
+  auto theirs = head_commit(repository, who.child);
+  if (repository.distance(ours, theirs).ahead == 0)
+    return ours;
+  auto merged = repository.merge(ours, theirs);
+  if (!merged.conflicts.empty())
+    throw request_error{errc::conflict,
+                        fmt::format("{} and {} conflict in {} files", who.child.branch,
+                                    who.parent.branch, merged.conflicts.size()),
+                        {{"paths", merged.conflicts}}};
+  auto commit = repository.commit(
+    merged.tree, {ours, theirs},
+    fmt::format("Merge branch '{}' into {}", who.child.branch, who.parent.branch));
+  if (fs::is_directory(who.parent.path))
+    repository.fast_forward(who.parent.path, commit);
+  else
+    repository.update_ref("refs/heads/" + who.parent.branch, commit, ours);
+  return commit;
+}
+
+int64_t rounded_up_quarters(int64_t minutes) {
+  return (minutes + 14) / 15;
+}
+
+/// What other live worktrees have changed, committed or not, as normalized paths.
+std::set<std::string> changed_elsewhere(effects& fx) {
+  worktree_list request;
+  request.status = "active";
+  auto rows = fx.store([request](tx& t) { return list_worktrees(t, request).worktrees; });
+  auto& repository = fx.repository();
+  auto base = repository.commit_of("HEAD");
+  std::set<std::string> paths;
+  for (const auto& row : rows) {
+    if (row.kind == "main" || !row.exists_on_disk.value_or(false) || row.merge_state != "active")
+      continue;
+    auto changes = repository.changes(row.path);
+    paths.insert(changes.dirty.begin(), changes.dirty.end());
+    paths.insert(changes.untracked.begin(), changes.untracked.end());
+    if (auto head = repository.commit_of("refs/heads/" + row.branch); head && base)
+      for (auto& path : repository.changed_paths(*base, *head))
+        paths.insert(std::move(path));
+  }
+  return paths;
+}
+
+/// Is `path` or something below it among `changed`?
+bool touches(const std::set<std::string>& changed, const std::string& path) {
+  if (path == ".")
+    return !changed.empty();
+  auto below = changed.lower_bound(path + "/");
+  return changed.contains(path) || (below != changed.end() && below->starts_with(path + "/"));
+}
+
+int64_t count_conflicts(effects& fx, const std::vector<std::string>& wanted,
+                        std::vector<std::string>& reasons) {
+  auto elsewhere = changed_elsewhere(fx);
+  int64_t conflicts = 0;
+  for (const auto& given : wanted) {
+    auto path = normalize_path(fx.around, "paths", given);
+    auto locked = fx.store([path](tx& t) { return locks_on(t, path); }) > 0;
+    auto changed = touches(elsewhere, path);
+    if (locked)
+      reasons.push_back(fmt::format("{} is leased", path));
+    if (changed)
+      reasons.push_back(fmt::format("{} is changed in another worktree", path));
+    conflicts += locked || changed ? 1 : 0;
+  }
+  return conflicts;
+}
+
+} // namespace
+
+merged_worktree merge_to_parent(effects& fx, const worktree_merge_to_parent& request) {
+  // Two children of one parent are merged one after the other.
+  turnstile one_at_a_time{fx.around.state_dir / "merge.lock"};
+  one_at_a_time.enter();
+  auto who = find_family(fx, request);
+  auto& repository = fx.repository();
+  must_be_committed(repository, who.child);
+  merged_worktree merged;
+  merged.merge_commit = merge_into(repository, who);
+  merged.child_worktree =
+    fx.store([id = who.child.id](tx& t) { return mark_merged_to_parent(t, id); });
+  merged.parent_worktree = who.parent;
+  merged.outcome = "merged_to_parent";
+  return merged;
+}
+
+decide_result decide_worktree(effects& fx, const scheduler_decide_worktree& request) {
+  auto own_worktree_from = fx.around.own_worktree_from_score;
+  decide_result decided;
+  auto count = request.paths ? static_cast<int64_t>(request.paths->size()) : 0;
+  auto conflicts = request.conflicting_paths.value_or(0);
+  if (request.paths && !request.conflicting_paths)
+    conflicts = count_conflicts(fx, *request.paths, decided.reasons);
+  auto add = [&](std::string_view what, int64_t value, int64_t points) {
+    decided.score += points;
+    if (points > 0)
+      decided.reasons.push_back(fmt::format("{} {}: +{}", what, value, points));
+  };
+  auto files = request.changed_files.value_or(count);
+  auto minutes = request.estimate_minutes.value_or(0);
+  auto risk = request.risk.value_or(0);
+  auto workers = request.parallel_workers.value_or(0);
+  add("changed_files", files, files);
+  add("estimate_minutes", minutes, rounded_up_quarters(minutes));
+  add("risk", risk, 3 * risk);
+  add("parallel_workers", workers, 2 * workers);
+  add("conflicting_paths", conflicts, 2 * conflicts);
+  decided.mode = decided.score >= own_worktree_from ? "worktree" : "shared";
+  decided.reasons.push_back(
+    fmt::format("score {}: a worktree of its own from {} on", decided.score, own_worktree_from));
+  return decided;
+}
+
+queued_main_merge request_main_merge(effects& fx, const merge_main_request& request) {
+  auto from = fx.store([&](tx& t) { return check_main_request(t, request); });
+  auto& repository = fx.repository();
+  auto target = request.target_branch.value_or(fx.main_branch());
+  if (auto problem = git::bad_branch_name(target))
+    throw bad_param("target_branch", fmt::format("target_branch: {}", *problem));
+  if (!repository.branch_exists(target))
+    throw request_error{errc::failed_precondition,
+                        fmt::format("target branch {} does not exist", target),
+                        {{"field", "target_branch"}}};
+  if (target == from.branch)
+    throw bad_param("target_branch", "target_branch is the branch that is to be merged");
+  must_be_committed(repository, from);
+  auto head = head_commit(repository, from);
+  queued_main_merge queued;
+  queued.main_merge_request =
+    fx.store([&](tx& t) { return queue_main_merge(t, request, target, head); });
+  if (request.auto_review.value_or(request.merge_request_id.has_value()))
+    queued.review_dispatch_error =
+      error_note{"unavailable", "this server starts no reviewers; have the merge request reviewed "
+                                "by hand"};
+  return queued;
+}
+
+review_context gather_review_context(effects& fx, const merge_review_context& request) {
+  auto context = fx.store([&](tx& t) { return get_review_context(t, request); });
+  auto queued = fx.store([&](tx& t) { return queued_for(t, request.merge_request_id); });
+  if (!queued || !queued->head_sha)
+    return context;
+  auto& repository = fx.repository();
+  auto target = repository.commit_of("refs/heads/" + queued->target_branch);
+  if (target && repository.commit_of(*queued->head_sha))
+    context.diffstat = repository.diffstat(*target, *queued->head_sha);
+  return context;
+}
+
+} // namespace orch

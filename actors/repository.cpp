@@ -1,0 +1,109 @@
+#include "actors/repository.hpp"
+
+#include "actors/plans.hpp"
+#include "actors/tasks.hpp"
+#include "actors/workspace.hpp"
+#include "actors/worktrees.hpp"
+#include "io/log.hpp"
+
+#include <caf/send.hpp>
+
+#include <algorithm>
+
+namespace orch {
+
+namespace {
+
+using self_pointer = repository_actor::stateful_pointer<repository_state>;
+
+/// Pauses between restarts: 100 ms doubled up to 10 s, forgotten after a minute without a failure.
+std::chrono::milliseconds pause_after(int failures) {
+  return std::chrono::milliseconds{100 * (1 << std::min(failures, 7))};
+}
+
+template <class Actor>
+Actor kept(self_pointer self, Actor actor) {
+  self->monitor(actor);
+  self->state.parts.push_back(caf::actor_cast<caf::actor>(actor));
+  return actor;
+}
+
+void tell_listeners(self_pointer self) {
+  for (const auto& listener : self->state.listeners)
+    caf::anon_send(listener, routes_changed{self->state.table});
+}
+
+void start(self_pointer self) {
+  auto& state = self->state;
+  auto& system = self->system();
+  state.started = std::chrono::steady_clock::now();
+  auto parts = state.options.parts;
+  parts.storage = kept(self, system.spawn<caf::detached>(storage_actor, state.options.storage));
+  parts.reader = kept(self, system.spawn<caf::lazy_init>(reader_actor, state.options.storage));
+  auto table = std::make_shared<route_table>();
+  auto add = [&](const auto& owner) { table->routes.merge(routes(kept(self, owner))); };
+  table->sessions = system.spawn<caf::lazy_init>(sessions, parts);
+  table->locks = system.spawn<caf::lazy_init>(locks, parts);
+  table->merges = system.spawn<caf::lazy_init>(merge_queue, parts);
+  table->mirror = system.spawn<caf::lazy_init>(mirror, parts);
+  add(table->sessions);
+  add(table->locks);
+  add(table->merges);
+  add(table->mirror);
+  add(system.spawn<caf::lazy_init>(workspace, parts));
+  add(system.spawn<caf::lazy_init>(tasks, parts));
+  add(system.spawn<caf::lazy_init>(plans, parts));
+  add(system.spawn<caf::lazy_init>(worktrees, parts));
+  state.table = table;
+  tell_listeners(self);
+}
+
+void stop_parts(self_pointer self) {
+  auto parts = std::move(self->state.parts);
+  self->state.parts.clear();
+  for (const auto& part : parts) {
+    self->demonitor(part);
+    caf::anon_send_exit(part, caf::exit_reason::user_shutdown);
+  }
+}
+
+void on_down(self_pointer self, const caf::down_msg& down) {
+  auto& state = self->state;
+  if (state.stopping || !state.table)
+    return;
+  log_error("a part of the repository failed ({}); restarting all of it",
+            caf::to_string(down.reason));
+  if (std::chrono::steady_clock::now() - state.started > std::chrono::minutes{1})
+    state.failures = 0;
+  state.table.reset();
+  tell_listeners(self);
+  stop_parts(self);
+  self->delayed_send(self, pause_after(state.failures++), start_owners{});
+}
+
+} // namespace
+
+repository_actor::behavior_type repository(self_pointer self, repository_options options) {
+  self->state.options = std::move(options);
+  self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
+  start(self);
+  return {
+    [self](const listen_to_routes& x) {
+      self->state.listeners.push_back(x.listener);
+      caf::anon_send(x.listener, routes_changed{self->state.table});
+    },
+    [self](start_owners) {
+      if (!self->state.stopping)
+        start(self);
+    },
+    [self](stop_repository) {
+      self->state.stopping = true;
+      self->state.listeners.clear();
+      self->state.table.reset();
+      stop_parts(self);
+      self->quit();
+    },
+  };
+}
+
+} // namespace orch

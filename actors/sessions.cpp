@@ -1,0 +1,78 @@
+#include "actors/sessions.hpp"
+
+#include "actors/owner.hpp"
+#include "actors/session_effects.hpp"
+#include "storage/sessions.hpp"
+
+#include <caf/send.hpp>
+
+namespace orch {
+
+namespace {
+
+using self_pointer = session_actor::stateful_pointer<session_state>;
+
+constexpr std::chrono::seconds keep_alive_period{15}; // contract, section 3
+
+void start_keeping_alive(self_pointer self, const caller& from) {
+  if (!from.lasting || self->state.keeping_alive)
+    return;
+  self->state.keeping_alive = true;
+  self->delayed_send(self, keep_alive_period, keep_alive{});
+}
+
+auto open(self_pointer self, const tree& parts) {
+  return [=](const call<session_open>& asked) -> caf::result<opened_session> {
+    start_keeping_alive(self, asked.from);
+    return effect<session_open>(self, parts, open_session)(asked);
+  };
+}
+
+/// Sent to the storage actor with nobody waiting for the answer.
+void store_unasked(const tree& parts, std::function<void(tx&)> work) {
+  caf::anon_send(parts.storage, transaction{[work = std::move(work)](tx& t) {
+                                              work(t);
+                                              return caf::make_message(done{});
+                                            },
+                                            false});
+}
+
+} // namespace
+
+session_actor::behavior_type sessions(self_pointer self, tree parts) {
+  return {
+    open(self, parts),
+    stored<session_heartbeat>(self, parts, heartbeat_session),
+    stored<session_context_get>(self, parts, get_session_context),
+    stored<session_list>(self, parts, list_sessions),
+    stored<session_close>(self, parts, close_session),
+    effect<session_cleanup>(self, parts, clean_up_session),
+    stored<resume_next>(self, parts, next_to_resume),
+    stored<resume_candidates_list>(self, parts, list_resume_candidates),
+    stored<resume_candidates_attach>(self, parts, attach_resume_candidate),
+    effect<work_current_ref>(self, parts, current_work_point),
+    stored<work_current_ref_ack>(self, parts, ack_current_ref),
+    [=](const sign_of_life& x) {
+      start_keeping_alive(self, x.from);
+      store_unasked(parts, [x](tx& t) { note_sign_of_life(t, x.session_id, x.from); });
+    },
+    [=](end_connection) -> caf::result<done> {
+      auto promise = self->make_response_promise<done>();
+      return promise.delegate(parts.storage, transaction{[](tx& t) {
+                                                           suspend_sessions_of_server(t);
+                                                           return caf::make_message(done{});
+                                                         },
+                                                         false});
+    },
+    [=](keep_alive) {
+      store_unasked(parts, keep_sessions_alive);
+      self->delayed_send(self, keep_alive_period, keep_alive{});
+    },
+  };
+}
+
+route_map routes(const session_actor& owner) {
+  return routes_to(owner, session_methods::list{});
+}
+
+} // namespace orch

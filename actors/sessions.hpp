@@ -1,0 +1,41 @@
+#pragma once
+
+#include "actors/effects.hpp"
+#include "actors/route.hpp"
+#include "messages/sessions.hpp"
+
+namespace orch {
+
+/// A request named the session; nobody waits for this to be noted.
+struct sign_of_life {
+  int64_t session_id = 0;
+  caller from;
+};
+
+/// The connection ended: its sessions are to be suspended. Answered when that is on disk.
+struct end_connection {};
+
+/// Time for signs of life of the sessions that our connection keeps alive.
+struct keep_alive {};
+
+/// Owns sessions, what they are at, and who takes over whose work.
+using session_actor =
+  actor_for<session_methods::list, caf::reacts_to<sign_of_life>,
+            caf::replies_to<end_connection>::with<done>, caf::reacts_to<keep_alive>>;
+
+struct session_state {
+  session_state() = default;
+
+  bool keeping_alive = false;
+};
+
+session_actor::behavior_type sessions(session_actor::stateful_pointer<session_state> self,
+                                      tree parts);
+
+route_map routes(const session_actor& owner);
+
+} // namespace orch
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::sign_of_life)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::end_connection)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::keep_alive)

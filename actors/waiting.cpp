@@ -1,0 +1,68 @@
+#include "actors/waiting.hpp"
+
+#include <caf/make_message.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orch {
+
+waiting_room::~waiting_room() {
+  for (auto& [id, request] : held_)
+    request.promise.deliver(
+      to_caf_error({errc::unavailable, "the part of the server that waits is restarting"}));
+}
+
+transaction waiting_room::look_transaction() const {
+  auto now = std::chrono::steady_clock::now();
+  return {[now, held = held_](tx& t) {
+            waits_looked_at seen;
+            for (const auto& [id, request] : held) {
+              auto state = look_at_wait(t, id);
+              if (state.over && state.granted) {
+                seen.granted.emplace(id, request.answer(t, state));
+              } else if (state.over) {
+                request.give_up(t);
+                seen.ended.emplace(id, request_error{errc::failed_precondition,
+                                                     "the session that waited has ended"});
+              } else if (request.deadline <= now) {
+                leave_line(t, id);
+                request.give_up(t);
+                seen.ended.emplace(
+                  id, request_error{errc::timeout,
+                                    fmt::format("not free within {} s", request.wait_seconds)});
+              } else {
+                seen.look_again_at = state.look_again_at;
+              }
+            }
+            return caf::make_message(std::move(seen));
+          },
+          false};
+}
+
+void waiting_room::answer(const waits_looked_at& seen) {
+  auto take = [this](int64_t id) {
+    auto node = held_.extract(id);
+    return node.empty() ? caf::response_promise{} : std::move(node.mapped().promise);
+  };
+  for (const auto& [id, message] : seen.granted)
+    take(id).deliver(message);
+  for (const auto& [id, refusal] : seen.ended)
+    take(id).deliver(to_caf_error(refusal));
+}
+
+std::chrono::milliseconds waiting_room::until_next(
+  const std::optional<timestamp>& lease_end) const {
+  using namespace std::chrono;
+  auto deadline = std::min_element(held_.begin(), held_.end(), [](const auto& a, const auto& b) {
+                    return a.second.deadline < b.second.deadline;
+                  })->second.deadline;
+  auto delay = ceil<milliseconds>(deadline - steady_clock::now());
+  if (lease_end) {
+    auto now = duration_cast<microseconds>(system_clock::now().time_since_epoch());
+    delay = std::min(delay, ceil<milliseconds>(microseconds{lease_end->us} - now) + 1ms);
+  }
+  return std::max(delay, 1ms);
+}
+
+} // namespace orch

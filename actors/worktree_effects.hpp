@@ -1,0 +1,58 @@
+#pragma once
+
+#include "actors/effects.hpp"
+#include "messages/worktrees.hpp"
+
+namespace orch {
+
+/// A worktree to be made.
+struct new_worktree {
+  worktree row;       ///< all but id, path, branch and times
+  std::string branch; ///< wanted; must be new
+  std::filesystem::path path;
+  std::string base_commit;
+  std::optional<std::string> slug{};
+};
+
+/// Makes branch and directory under an intent, then stores the row together with what `also`
+/// writes, in one transaction. When anything fails, nothing is left of it.
+worktree make_worktree(effects& fx, new_worktree wanted,
+                       const std::function<void(tx&, const worktree&)>& also);
+
+/// The directory for worktrees: REPO/.codex-orch/worktrees.
+std::filesystem::path worktrees_dir(const surroundings& around);
+
+/// `path` as an absolute path for a new worktree; it must lie inside the repository and outside
+/// `.git` (invalid_params, field `path`).
+std::filesystem::path checked_worktree_path(const surroundings& around, const std::string& path);
+
+/// Throws invalid_params (field) unless `branch` can be the name of a branch.
+void check_branch_name(std::string_view field, const std::string& branch);
+
+/// The commit that `ref` names, or invalid_params (field).
+std::string commit_for(git& repository, std::string_view field, const std::string& ref);
+
+/// Why a worktree must not be removed: work in it that exists nowhere else. Empty if it may.
+struct unsaved_work {
+  std::vector<std::string> files;
+  int64_t commits = 0;
+
+  bool none() const { return files.empty() && commits == 0; }
+  std::string words() const;
+};
+
+unsaved_work find_unsaved_work(git& repository, const worktree& of);
+
+/// Removes directory, metadata and branch of a worktree and marks its row. With `force`, unsaved
+/// work is kept under a backup ref first; without, it is failed_precondition.
+removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force);
+
+worktree create_worktree(effects& fx, const worktree_create& request);
+worktree spawn_worktree(effects& fx, const worktree_spawn& request);
+worktree_state look_at_worktree(effects& fx, const worktree_status& request);
+merged_worktree merge_to_parent(effects& fx, const worktree_merge_to_parent& request);
+removed_worktree remove_worktree(effects& fx, const worktree_remove& request);
+pruned_worktrees prune_worktrees(effects& fx, const worktree_prune& request);
+decide_result decide_worktree(effects& fx, const scheduler_decide_worktree& request);
+
+} // namespace orch

@@ -1,0 +1,365 @@
+#include "io/connection.hpp"
+
+#include <caf/send.hpp>
+#include <fmt/format.h>
+
+#include <atomic>
+#include <utility>
+
+namespace orch {
+
+namespace {
+
+/// Signs of life that are closer together than this are not worth a message.
+constexpr std::chrono::seconds sign_of_life_interval{5};
+
+/// Tickets name requests to owners that serve several connections, so they are the process's.
+std::atomic<uint64_t> last_ticket{0};
+
+bool wants_to_wait(const method_info& m, const json& params) {
+  if (!m.about->may_wait)
+    return false;
+  auto seconds = params.find("wait_seconds");
+  return seconds != params.end() && seconds->is_number() && seconds->get<double>() > 0;
+}
+
+/// The id of a session in a parameter, also one written as text.
+std::optional<int64_t> session_in(const json& value) {
+  if (value.is_number_integer() && value.get<int64_t>() > 0)
+    return value.get<int64_t>();
+  if (!value.is_string())
+    return {};
+  const auto& text = value.get_ref<const std::string&>();
+  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+    return {};
+  return std::stoll(text);
+}
+
+/// Takes `request_key` out of the parameters of a method that writes; every such method has it.
+std::optional<std::string> take_request_key(const method_info& m, json& params) {
+  auto found = params.find("request_key");
+  if (found == params.end() || !m.about->writes())
+    return {};
+  auto key = *found;
+  params.erase("request_key");
+  if (key.is_null())
+    return {};
+  if (!key.is_string() || key.get_ref<const std::string&>().empty())
+    throw bad_param("request_key", "request_key must be a string that is not empty");
+  if (key.get_ref<const std::string&>().size() > 500)
+    throw bad_param("request_key", "request_key must have at most 500 bytes");
+  return key.get<std::string>();
+}
+
+/// The answers as one object, or the only one as it is if its key is empty.
+std::string put_together(const std::map<std::string, std::string>& parts) {
+  if (parts.begin()->first.empty())
+    return parts.begin()->second;
+  std::vector<std::string> members;
+  for (const auto& [name, json_text] : parts)
+    members.push_back(fmt::format("\"{}\":{}", name, json_text));
+  return fmt::format("{{{}}}", fmt::join(members, ","));
+}
+
+request_error unknown_method(const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const auto& m : catalog())
+    names.push_back(m.about->name);
+  auto meant = nearest(name, names);
+  return {errc::method_not_found,
+          meant.empty()
+            ? fmt::format("unknown method {}", name.substr(0, 200))
+            : fmt::format("unknown method {}; did you mean {}?", name.substr(0, 200), meant)};
+}
+
+} // namespace
+
+connection::connection(caf::event_based_actor* self, connection_options options, write_out write)
+  : self_{self}, options_{std::move(options)}, write_{std::move(write)},
+    splitter_{options_.most_bytes}, mcp_{options_.profile} {
+}
+
+connection::~connection() {
+  *alive_ = false;
+}
+
+void connection::use(std::shared_ptr<const route_table> table) {
+  table_ = std::move(table);
+  start_what_may_start();
+}
+
+void connection::on_bytes(std::string_view bytes) {
+  splitter_.feed(bytes, [this](frame f) { take(std::move(f)); });
+}
+
+void connection::on_end() {
+  splitter_.finish([this](frame f) { take(std::move(f)); });
+}
+
+bool connection::wants_input() const {
+  return slots_.size() + waiting_.size() < options_.window;
+}
+
+void connection::stop_waiting() {
+  auto held = waiting_;
+  for (const auto& [ticket, s] : held)
+    refuse(s, {errc::unavailable, "the server is stopping"});
+}
+
+void connection::take(frame f) {
+  auto s = std::make_shared<slot>();
+  s->framed = f.how == frame::form::framed;
+  s->ticket = ++last_ticket;
+  if (f.how == frame::form::too_large) {
+    s->asked = read_beginning(f.text);
+    s->asked.problem =
+      request_error{errc::too_large,
+                    fmt::format("a message may have {} bytes at most", options_.most_bytes),
+                    {{"limit", options_.most_bytes}}};
+  } else {
+    s->asked = read_envelope(f.text);
+  }
+  if (s->asked.problem && mcp_.started())
+    s->asked.how = dialect::jsonrpc;
+  take_message(s);
+}
+
+void connection::take_message(const slot_ptr& s) {
+  const auto& asked = s->asked;
+  if (asked.problem) {
+    slots_.push_back(s);
+    refuse(s, *asked.problem);
+    return;
+  }
+  if (is_protocol_method(asked.method)) {
+    take_protocol_message(s);
+    return;
+  }
+  s->silent = asked.is_notification();
+  s->method = asked.method;
+  s->params = std::move(s->asked.params);
+  queue(s);
+}
+
+void connection::take_protocol_message(const slot_ptr& s) {
+  s->modern = is_modern(s->asked);
+  auto reply = mcp_.handle(s->asked);
+  if (auto cancelled = std::get_if<cancelled_request>(&reply)) {
+    cancel(cancelled->id);
+    return;
+  }
+  if (s->asked.is_notification())
+    return;
+  // What MCP itself answers is answered at once, whatever is outstanding.
+  if (auto direct = std::get_if<direct_result>(&reply))
+    send(*s, result_line(s->asked, direct->json_text));
+  else if (auto error = std::get_if<protocol_error>(&reply))
+    send(*s, protocol_error_line(s->asked, *error));
+  else if (auto read = std::get_if<resource_read>(&reply))
+    read_resource(s, std::move(*read));
+  else if (auto call = std::get_if<tool_call>(&reply)) {
+    s->tool = true;
+    s->method = call->method;
+    s->params = std::move(call->params);
+    queue(s);
+  }
+}
+
+void connection::read_resource(const slot_ptr& s, resource_read wanted) {
+  slots_.push_back(s);
+  if (!table_) {
+    refuse(s, {errc::unavailable, "the repository is restarting; try again"});
+    return;
+  }
+  auto failed = [this, s, alive = alive_, uri = wanted.uri](const request_error& e) {
+    if (!*alive || s->answered)
+      return;
+    protocol_error error{s->modern ? -32602 : -32002, e.what(), {{"uri", uri}}};
+    if (e.code != errc::not_found)
+      error.number = error_number(e.code);
+    answer(s, protocol_error_line(s->asked, error));
+  };
+  if (wanted.is_mirror) {
+    self_->request(table_->mirror, caf::infinite, mirror_text{})
+      .then(
+        [this, s, alive = alive_, uri = wanted.uri](const std::string& markdown) {
+          if (*alive)
+            answer(
+              s, result_line(s->asked, resource_result(uri, "text/markdown", markdown, s->modern)));
+        },
+        [failed](const caf::error& e) { failed(from_caf_error(e)); });
+    return;
+  }
+  auto parts = std::make_shared<std::map<std::string, std::string>>();
+  for (const auto& [key, part] : wanted.parts)
+    table_->routes.at(part.method)
+      .call(
+        self_, part.params, {},
+        [this, s, alive = alive_, parts, key = key, count = wanted.parts.size(),
+         uri = wanted.uri](const std::string& text) {
+          (*parts)[key] = text;
+          if (!*alive || parts->size() < count || s->answered)
+            return;
+          answer(s, result_line(s->asked, resource_result(uri, "application/json",
+                                                          put_together(*parts), s->modern)));
+        },
+        failed);
+}
+
+void connection::cancel(const std::string& id) {
+  for (const auto& s : slots_)
+    if (s->asked.id == id)
+      s->silent = true;
+  for (const auto& [ticket, s] : waiting_) {
+    if (s->asked.id != id)
+      continue;
+    s->silent = true;
+    if (table_) {
+      caf::anon_send(table_->locks, cancel_wait{ticket});
+      caf::anon_send(table_->merges, cancel_wait{ticket});
+    }
+  }
+}
+
+void connection::queue(const slot_ptr& s) {
+  slots_.push_back(s);
+  queued_.push_back(s);
+  start_what_may_start();
+}
+
+void connection::start_what_may_start() {
+  // A request that is refused at once comes back here; the loop below goes on with the next.
+  if (std::exchange(starting_, true))
+    return;
+  while (!queued_.empty()) {
+    auto s = queued_.front();
+    auto m = find_method(s->method);
+    if (m && !may_start(*m))
+      break;
+    queued_.pop_front();
+    if (!m)
+      refuse(s, unknown_method(s->method));
+    else
+      start(s, *m);
+  }
+  starting_ = false;
+}
+
+bool connection::may_start(const method_info& m) const {
+  // Requests to one owner take effect in the order in which it gets them, so they may overlap;
+  // what has side effects overlaps nothing.
+  if (running_ == 0)
+    return true;
+  return running_ < options_.window && !running_effect_ && m.about->touches != access::effect
+         && m.owner == running_owner_;
+}
+
+void connection::start(const slot_ptr& s, const method_info& m) {
+  caller from;
+  from.ticket = s->ticket;
+  from.settled = writing_ == 0;
+  from.lasting = options_.lasting;
+  from.client = mcp_.client_hint(s->asked);
+  if (!table_) {
+    refuse(s, {errc::unavailable, "the repository is restarting; try again"});
+    return;
+  }
+  try {
+    from.request_key = take_request_key(m, s->params);
+  } catch (const request_error& e) {
+    refuse(s, e);
+    return;
+  }
+  note_sessions(m, s->params, from);
+  s->waits = wants_to_wait(m, s->params);
+  if (s->waits) {
+    // It has its place now and holds nobody up; its answer comes when it comes.
+    std::erase(slots_, s);
+    waiting_.emplace(s->ticket, s);
+  } else {
+    ++running_;
+    writing_ += m.about->touches == access::read ? 0 : 1;
+    running_owner_ = m.owner;
+    running_effect_ = m.about->touches == access::effect;
+  }
+  auto params = std::move(s->params);
+  auto finished = [this, s, &m, alive = alive_](auto&& then) {
+    if (!*alive)
+      return;
+    finish(s, m);
+    if (!s->answered)
+      then();
+    start_what_may_start();
+  };
+  table_->routes.at(m.about->name)
+    .call(
+      self_, params, from,
+      [this, s, finished](const std::string& json_text) {
+        finished([&] {
+          answer(s, result_line(s->asked, s->tool ? tool_result(json_text, s->modern) : json_text));
+        });
+      },
+      [this, s, finished](const request_error& e) { finished([&] { refuse(s, e); }); });
+}
+
+void connection::note_sessions(const method_info& m, const json& params, const caller& from) {
+  auto now = std::chrono::steady_clock::now();
+  for (const auto& f : m.params->fields) {
+    auto given = f.is_session ? params.find(f.name) : params.end();
+    if (given == params.end())
+      continue;
+    auto id = session_in(*given);
+    if (!id)
+      continue;
+    auto& last = last_sign_of_life_[*id];
+    if (last.time_since_epoch().count() != 0 && now - last < sign_of_life_interval)
+      continue;
+    last = now;
+    caf::anon_send(table_->sessions, sign_of_life{*id, from});
+    if (last_sign_of_life_.size() > 10'000)
+      last_sign_of_life_.clear();
+  }
+}
+
+void connection::finish(const slot_ptr& s, const method_info& m) {
+  if (s->waits)
+    return;
+  --running_;
+  writing_ -= m.about->touches == access::read ? 0 : 1;
+  if (running_ == 0)
+    running_effect_ = false;
+}
+
+void connection::refuse(const slot_ptr& s, const request_error& error) {
+  answer(s, s->tool ? result_line(s->asked, tool_error(error, s->modern))
+                    : error_line(s->asked, error));
+}
+
+void connection::answer(const slot_ptr& s, std::string line) {
+  s->answered = true;
+  if (waiting_.erase(s->ticket) > 0) {
+    send(*s, line);
+    return;
+  }
+  s->line = std::move(line);
+  flush_answers();
+}
+
+void connection::flush_answers() {
+  while (!slots_.empty() && slots_.front()->answered) {
+    auto s = slots_.front();
+    slots_.pop_front();
+    send(*s, s->line);
+  }
+}
+
+void connection::send(const slot& s, const std::string& line) {
+  if (s.silent)
+    return;
+  if (s.framed)
+    write_(fmt::format("Content-Length: {}\r\n\r\n{}", line.size(), line));
+  else
+    write_(line + "\n");
+}
+
+} // namespace orch

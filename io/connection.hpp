@@ -1,0 +1,100 @@
+#pragma once
+
+#include "actors/repository.hpp"
+#include "io/frames.hpp"
+#include "io/mcp.hpp"
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace orch {
+
+struct connection_options {
+  std::size_t most_bytes = 16U << 20; ///< of one message
+  std::size_t window = 256;           ///< requests read and not answered
+  std::string profile = "all";        ///< of MCP tools
+  bool lasting = true;                ///< keeps the sessions opened on it alive
+};
+
+/// One client: bytes in, requests to the owners, answers out, in the order that the contract
+/// promises. Belongs to the actor `self`, whose thread makes all calls and runs all callbacks.
+class connection {
+public:
+  using write_out = std::function<void(std::string_view)>;
+
+  connection(caf::event_based_actor* self, connection_options options, write_out write);
+  ~connection();
+
+  /// The ways to the owners; null while they are being restarted.
+  void use(std::shared_ptr<const route_table> table);
+
+  void on_bytes(std::string_view bytes);
+  void on_end();
+
+  /// Is there room for more input?
+  bool wants_input() const;
+
+  /// Has everything that was read been answered?
+  bool idle() const { return slots_.empty() && waiting_.empty(); }
+
+  /// Answers the requests that wait for something, since the server is to stop.
+  void stop_waiting();
+
+private:
+  /// A request on its way from line to answer.
+  struct slot {
+    envelope asked;
+    bool framed = false;
+    bool tool = false;   ///< dress the answer as the result of tools/call
+    bool modern = false; ///< of the stateless MCP era
+    bool waits = false;
+    bool silent = false; ///< cancelled: nothing more is sent for it
+    bool answered = false;
+    uint64_t ticket = 0;
+    std::string method;
+    json params;
+    std::string line; ///< the answer, while earlier ones are outstanding
+  };
+  using slot_ptr = std::shared_ptr<slot>;
+
+  void take(frame f);
+  void take_message(const slot_ptr& s);
+  void take_protocol_message(const slot_ptr& s);
+  void read_resource(const slot_ptr& s, resource_read wanted);
+  void cancel(const std::string& id);
+
+  void queue(const slot_ptr& s);
+  void start_what_may_start();
+  bool may_start(const method_info& m) const;
+  void start(const slot_ptr& s, const method_info& m);
+  void note_sessions(const method_info& m, const json& params, const caller& from);
+  void finish(const slot_ptr& s, const method_info& m);
+
+  void refuse(const slot_ptr& s, const request_error& error);
+  void answer(const slot_ptr& s, std::string line);
+  void flush_answers();
+  void send(const slot& s, const std::string& line);
+
+  caf::event_based_actor* self_;
+  connection_options options_;
+  write_out write_;
+  frame_splitter splitter_;
+  mcp_session mcp_;
+  std::shared_ptr<const route_table> table_;
+  std::deque<slot_ptr> slots_;           ///< in the order of arrival, answered in it
+  std::deque<slot_ptr> queued_;          ///< of these, not started yet
+  std::map<uint64_t, slot_ptr> waiting_; ///< started, held open, overtaken by later ones
+  bool starting_ = false;
+  std::string_view running_owner_;
+  bool running_effect_ = false;
+  std::size_t running_ = 0; ///< ordered requests that owners have now
+  std::size_t writing_ = 0; ///< of these, those that write
+  std::map<int64_t, std::chrono::steady_clock::time_point> last_sign_of_life_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+} // namespace orch

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace orch {
+
+/// Writes `path` by a temporary file and a rename, so that readers see the old text or the new one
+/// and never half of it. Missing parents are made. Throws `request_error` (unavailable).
+void replace_file(const std::filesystem::path& path, const std::string& text);
+
+/// Does the file begin like the mirrors that this program writes?
+bool is_mirror(const std::filesystem::path& path);
+
+} // namespace orch

@@ -1,0 +1,223 @@
+#include "io/git.hpp"
+
+#include "io/git_changes.hpp"
+#include "io/git_files.hpp"
+#include "io/git_layout.hpp"
+#include "io/git_library.hpp"
+#include "io/git_lock.hpp"
+#include "io/git_program.hpp"
+#include "io/git_questions.hpp"
+#include "io/git_work_trees.hpp"
+
+#include <fmt/format.h>
+
+namespace orch {
+
+namespace {
+
+constexpr std::size_t longest_ref = 4096;
+
+std::string branch_ref(std::string_view branch) {
+  return fmt::format("refs/heads/{}", branch);
+}
+
+void check_branch(const std::string& branch) {
+  if (auto why = git::bad_branch_name(branch))
+    throw bad_param("branch", fmt::format("\"{}\" cannot be a branch name: {}", branch, *why));
+}
+
+void check_ref(const std::string& ref) {
+  if (!ref.starts_with("refs/") || git::bad_branch_name(ref))
+    throw bad_param("ref", fmt::format("\"{}\" cannot be the full name of a ref", ref));
+}
+
+} // namespace
+
+struct git::parts {
+  git_program program;
+  std::filesystem::path serial;
+  std::optional<git_library> library{};
+  bool library_tried = false;
+
+  /// Asks libgit2 and, where that cannot answer, the git program.
+  template <class Library, class Program>
+  auto ask(Library by_library, Program by_program) {
+    try {
+      if (!std::exchange(library_tried, true))
+        library.emplace(program.layout());
+      if (library)
+        return by_library(*library);
+    } catch (const beyond_library&) {
+      // Whatever the reason: git itself answers, or says what is wrong.
+    }
+    return by_program(program);
+  }
+
+  bool ref_exists(const std::string& ref) {
+    return ask([&](auto& library) { return library.ref_exists(ref); },
+               [&](auto& program) { return ask_git::ref_exists(program, ref); });
+  }
+
+  std::optional<std::string> commit_of(const std::string& ref) {
+    return ask([&](auto& library) { return library.commit_of(ref); },
+               [&](auto& program) { return ask_git::commit_of(program, ref); });
+  }
+
+  /// The full id of a commit that must exist.
+  std::string known(const std::string& commit) {
+    auto plain = !commit.empty() && !commit.starts_with('-')
+                 && commit.find_first_of({"\0\n", 2}) == std::string::npos;
+    auto id = plain ? commit_of(commit) : std::nullopt;
+    if (!id)
+      throw request_error{
+        errc::not_found, fmt::format("no commit {}", commit), {{"commit", commit}}};
+    return *id;
+  }
+};
+
+git::git(repository_layout layout, std::filesystem::path serial, std::vector<int> inherit)
+  : parts_{std::make_unique<parts>(
+    parts{git_program{std::move(layout), std::move(inherit)}, std::move(serial)})} {
+}
+
+git::~git() = default;
+git::git(git&&) noexcept = default;
+git& git::operator=(git&&) noexcept = default;
+
+const repository_layout& git::layout() const {
+  return parts_->program.layout();
+}
+
+std::string git::main_branch() {
+  auto checked_out = head(layout().root);
+  if (!checked_out.branch.empty() && (checked_out.commit || !layout().bare))
+    return checked_out.branch;
+  constexpr std::string_view origin = "refs/remotes/origin/";
+  auto target = parts_->ask(
+    [&](auto& library) { return library.symbolic_target("refs/remotes/origin/HEAD"); },
+    [&](auto& program) { return ask_git::symbolic_target(program, "refs/remotes/origin/HEAD"); });
+  if (target && target->starts_with(origin) && branch_exists(target->substr(origin.size())))
+    return target->substr(origin.size());
+  for (std::string candidate : {"main", "master"})
+    if (branch_exists(candidate))
+      return candidate;
+  auto configured = ask_git::setting(parts_->program, "init.defaultBranch");
+  if (configured && branch_exists(*configured))
+    return *configured;
+  return checked_out.branch;
+}
+
+git_head git::head(const std::filesystem::path& directory) {
+  auto git_dir =
+    directory == layout().root ? layout().git_dir : require_work_tree(layout(), directory);
+  return parts_->ask([&](auto& library) { return library.head(git_dir); },
+                     [&](auto& program) { return ask_git::head(program, directory); });
+}
+
+std::optional<std::string> git::commit_of(std::string_view ref) {
+  if (ref.empty() || ref.size() > longest_ref || ref.starts_with('-')
+      || ref.find_first_of({"\0\n", 2}) != std::string_view::npos)
+    return std::nullopt;
+  return parts_->commit_of(std::string{ref});
+}
+
+bool git::branch_exists(std::string_view branch) {
+  return !bad_branch_name(branch) && parts_->ref_exists(branch_ref(branch));
+}
+
+void git::add_worktree(const std::filesystem::path& path, const std::string& branch,
+                       const std::string& commit) {
+  if (!path.is_absolute())
+    throw bad_param("path", fmt::format("{} is not an absolute path", path.string()));
+  check_branch(branch);
+  git_work_trees{parts_->program, parts_->serial}.add(path, branch, parts_->known(commit));
+}
+
+void git::remove_worktree(const std::filesystem::path& path) {
+  git_work_trees{parts_->program, parts_->serial}.remove(path);
+}
+
+void git::delete_branch(const std::string& branch, const std::optional<std::string>& only_at) {
+  if (!bad_branch_name(branch))
+    tell_git::delete_branch(parts_->program, branch, only_at);
+}
+
+git_changes git::changes(const std::filesystem::path& directory) {
+  require_work_tree(layout(), directory);
+  return ask_git::changes(parts_->program, directory);
+}
+
+git_distance git::distance(const std::string& from_commit, const std::string& to_commit) {
+  auto from = parts_->known(from_commit);
+  auto to = parts_->known(to_commit);
+  return parts_->ask([&](auto& library) { return library.distance(from, to); },
+                     [&](auto& program) { return ask_git::distance(program, from, to); });
+}
+
+std::vector<std::string> git::changed_paths(const std::string& base_commit,
+                                            const std::string& commit) {
+  auto base = parts_->known(base_commit);
+  auto changed = parts_->known(commit);
+  return parts_->ask([&](auto& library) { return library.changed_paths(base, changed); },
+                     [&](auto& program) { return ask_git::changed_paths(program, base, changed); });
+}
+
+std::string git::diffstat(const std::string& base_commit, const std::string& commit) {
+  return ask_git::diffstat(parts_->program, parts_->known(base_commit), parts_->known(commit));
+}
+
+git_merge git::merge(const std::string& ours, const std::string& theirs) {
+  return ask_git::merge(parts_->program, parts_->known(ours), parts_->known(theirs));
+}
+
+std::string git::commit(const std::string& tree, const std::vector<std::string>& parents,
+                        const std::string& message) {
+  if (!is_object_id(tree))
+    throw request_error{errc::not_found, fmt::format("no tree {}", tree), {{"tree", tree}}};
+  std::vector<std::string> ids;
+  ids.reserve(parents.size());
+  for (const auto& parent : parents)
+    ids.push_back(parts_->known(parent));
+  return tell_git::commit(parts_->program, tree, ids, message);
+}
+
+void git::fast_forward(const std::filesystem::path& directory, const std::string& commit) {
+  require_work_tree(layout(), directory);
+  auto current = head(directory);
+  if (current.branch.empty() || !current.commit)
+    throw request_error{
+      errc::failed_precondition,
+      fmt::format("{} has no branch checked out that has a commit", directory.string()),
+      {{"path", directory.string()}}};
+  auto target = parts_->known(commit);
+  auto way = distance(*current.commit, target);
+  if (way.behind > 0)
+    throw request_error{errc::failed_precondition,
+                        fmt::format("branch {} has {} commits that {} does not have",
+                                    current.branch, way.behind, target),
+                        {{"branch", current.branch}, {"commit", *current.commit}}};
+  if (way.ahead > 0)
+    tell_git::fast_forward(parts_->program, directory, target);
+}
+
+void git::update_ref(const std::string& ref, const std::string& commit,
+                     const std::optional<std::string>& expected) {
+  check_ref(ref);
+  tell_git::update_ref(parts_->program, ref, parts_->known(commit), expected);
+}
+
+void git::keep(const std::filesystem::path& directory, const std::string& ref) {
+  check_ref(ref);
+  auto git_dir = require_work_tree(layout(), directory);
+  auto kept = tell_git::keep(parts_->program, directory, git_dir, head(directory));
+  parts_->program.output_of({{"update-ref", "-m", "codex-orchestrator", ref, kept}});
+}
+
+void git::exclude(const std::string& pattern) {
+  if (pattern.empty() || pattern.find_first_of({"\0\n", 2}) != std::string::npos)
+    throw bad_param("pattern", "a pattern is one line of text");
+  git_lock lock{parts_->serial};
+  add_line(layout().git_dir / "info" / "exclude", pattern);
+}
+
+} // namespace orch

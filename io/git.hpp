@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orch {
+
+/// Where a repository keeps its things. All paths are absolute and free of symlinks.
+struct repository_layout {
+  std::filesystem::path root;    ///< the main work tree; of a bare repository, the repository
+  std::filesystem::path git_dir; ///< the common git directory
+  bool bare = false;
+};
+
+/// The repository that `directory` is in, also from inside a linked worktree (then the main one is
+/// meant), a subdirectory or a bare repository. Starts no program. Throws `std::runtime_error` with
+/// one clear line if there is none or it cannot be read.
+repository_layout find_repository(const std::filesystem::path& directory);
+
+/// What a work tree has checked out.
+struct git_head {
+  std::string branch;                ///< short name; empty while detached
+  std::optional<std::string> commit; ///< nothing on an unborn branch
+};
+
+/// What differs from the last commit in a work tree, as paths relative to it.
+struct git_changes {
+  std::vector<std::string> dirty;     ///< tracked files, staged or not
+  std::vector<std::string> untracked; ///< single files; ignored ones are left out
+
+  bool none() const { return dirty.empty() && untracked.empty(); }
+};
+
+struct git_distance {
+  int64_t ahead = 0;
+  int64_t behind = 0;
+};
+
+/// A merge worked out without touching any work tree or ref.
+struct git_merge {
+  std::string tree;                   ///< id of the merged tree; empty if there are conflicts
+  std::vector<std::string> conflicts; ///< paths, sorted, each once
+};
+
+/// One repository as the rest of the program sees it. Reading goes through libgit2 where that can
+/// open the repository, everything else through the git program, which never runs hooks, pagers,
+/// editors or prompts. Each instance belongs to one thread at a time; instances are cheap.
+/// Functions throw `request_error`: not_found for a ref or path that does not exist,
+/// failed_precondition for a state that does not allow it, unavailable when git itself fails (with
+/// its words in data.stderr).
+class git {
+public:
+  /// `inherit`: descriptors that every git program keeps open (see `program::inherit`).
+  /// `serial`: a file whose flock serializes what git cannot do in parallel; created if missing.
+  git(repository_layout layout, std::filesystem::path serial, std::vector<int> inherit = {});
+  ~git();
+  git(git&&) noexcept;
+  git& operator=(git&&) noexcept;
+
+  const repository_layout& layout() const;
+
+  /// The branch that work starts from and goes back to: the one checked out in the main work tree,
+  /// or, while that is detached, origin's default, main, master or init.defaultBranch, whichever
+  /// exists first. Empty if there is none.
+  std::string main_branch();
+
+  /// What `directory`, a work tree of this repository, has checked out.
+  git_head head(const std::filesystem::path& directory);
+
+  /// The commit that `ref` names (branch, tag, commit id, HEAD of the main work tree, ...), if any.
+  /// A ref that starts with `-` or holds a NUL or newline names nothing.
+  std::optional<std::string> commit_of(std::string_view ref);
+
+  bool branch_exists(std::string_view branch);
+
+  /// Says in words why `branch` cannot be a branch name; nothing if it can (git check-ref-format).
+  static std::optional<std::string> bad_branch_name(std::string_view branch);
+
+  /// Creates `branch` at `commit` and a work tree for it at `path` (absolute, must not exist;
+  /// missing parents are made). When it fails nothing is left of either.
+  /// Many processes may do this at once.
+  void add_worktree(const std::filesystem::path& path, const std::string& branch,
+                    const std::string& commit);
+
+  /// Removes the work tree at `path` with its metadata, whatever state it is in, also half-made or
+  /// with its directory already gone. Never touches a directory that is not this repository's
+  /// linked work tree (a half-made one has no .git file and its metadata points to it).
+  void remove_worktree(const std::filesystem::path& path);
+
+  /// Deletes a branch; `only_at`: only while it points to that commit. Missing is fine.
+  void delete_branch(const std::string& branch, const std::optional<std::string>& only_at = {});
+
+  git_changes changes(const std::filesystem::path& directory);
+
+  git_distance distance(const std::string& from_commit, const std::string& to_commit);
+
+  /// Paths that differ between the merge base of the two and `commit`.
+  std::vector<std::string> changed_paths(const std::string& base_commit, const std::string& commit);
+
+  /// `git diff --stat` between the merge base of the two and `commit`.
+  std::string diffstat(const std::string& base_commit, const std::string& commit);
+
+  /// Merges `theirs` into `ours` (commits) in memory, as `git merge` would.
+  git_merge merge(const std::string& ours, const std::string& theirs);
+
+  /// Writes a commit of `tree`; no ref moves. Returns its id. Works without user.name configured.
+  std::string commit(const std::string& tree, const std::vector<std::string>& parents,
+                     const std::string& message);
+
+  /// Moves the branch checked out in `directory` forward to `commit`, files and all. Local changes
+  /// that do not overlap stay; overlapping ones: failed_precondition (data.paths), nothing moved.
+  void fast_forward(const std::filesystem::path& directory, const std::string& commit);
+
+  /// Points `ref` at `commit`, only while it is at `expected` (nothing: it must not exist).
+  /// Throws conflict if it is not.
+  void update_ref(const std::string& ref, const std::string& commit,
+                  const std::optional<std::string>& expected);
+
+  /// Keeps what `directory` has, uncommitted and untracked files included, as a commit under `ref`.
+  /// Neither its index nor its files change.
+  void keep(const std::filesystem::path& directory, const std::string& ref);
+
+  /// Adds `pattern` to .git/info/exclude unless it is there.
+  void exclude(const std::string& pattern);
+
+private:
+  struct parts;
+  std::unique_ptr<parts> parts_;
+};
+
+/// Bytes that a directory takes on disk, without following symlinks.
+int64_t disk_use(const std::filesystem::path& directory);
+
+} // namespace orch

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "io/git_program.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What `git` changes by telling the git program to: objects, refs and the files of one work tree.
+/// Commits are given as full ids that exist.
+namespace orch::tell_git {
+
+std::string commit(const git_program& git, const std::string& tree,
+                   const std::vector<std::string>& parents, const std::string& message);
+void update_ref(const git_program& git, const std::string& ref, const std::string& commit,
+                const std::optional<std::string>& expected);
+void delete_branch(const git_program& git, const std::string& branch,
+                   const std::optional<std::string>& only_at);
+
+/// `commit` comes after what is checked out.
+void fast_forward(const git_program& git, const std::filesystem::path& directory,
+                  const std::string& commit);
+
+/// `git_dir`: that of the work tree. Returns the commit.
+std::string keep(const git_program& git, const std::filesystem::path& directory,
+                 const std::filesystem::path& git_dir, const git_head& head);
+
+} // namespace orch::tell_git

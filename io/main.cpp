@@ -1,0 +1,139 @@
+#include "io/log.hpp"
+#include "io/server.hpp"
+#include "messages/catalog.hpp"
+#include "messages/tools.hpp"
+#include "messages/version.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <iostream>
+
+namespace {
+
+/// Bad usage, or a repository that cannot be served (contract, section 1).
+constexpr int cannot_start = 2;
+
+struct command_line {
+  orch::serve_options serve;
+  std::string mode;
+  std::string method;
+  std::string params = "{}";
+  std::string help_method;
+  std::string log_level = "warn";
+  std::string log_file;
+  bool as_json = false;
+  bool as_table = false;
+};
+
+void add_options(CLI::App& app, command_line& line) {
+  std::vector<std::string> profiles;
+  for (const auto& profile : orch::tool_profiles())
+    profiles.emplace_back(profile.name);
+  app.add_option("--repo", line.serve.repo, "a directory in the repository (default .)");
+  app.add_option("--mode", line.mode, "serve or once, instead of the subcommand")
+    ->check(CLI::IsMember({"serve", "once"}));
+  app.add_option("--method", line.method, "once: the method to call");
+  app.add_option("--params", line.params, "once: its parameters, a JSON object (default {})");
+  app.add_option("--tools", line.serve.connection.profile, "the MCP tools to show")
+    ->check(CLI::IsMember(profiles));
+  app
+    .add_option("--window", line.serve.connection.window,
+                "requests read and not yet answered (default 256)")
+    ->check(CLI::Range(1, 4096));
+  app
+    .add_option("--max-message-bytes", line.serve.connection.most_bytes,
+                "longest message (default 16 MiB)")
+    ->check(CLI::Range(1'024, 1 << 30));
+  app.add_option("--log-level", line.log_level, "error, warn (default), info or debug")
+    ->check(CLI::IsMember({"error", "warn", "info", "debug"}));
+  app.add_option("--log-file", line.log_file, "write the log there too");
+}
+
+orch::log_level level_of(const std::string& word) {
+  using orch::log_level;
+  if (word == "error")
+    return log_level::error;
+  if (word == "info")
+    return log_level::info;
+  return word == "debug" ? log_level::debug : log_level::warn;
+}
+
+int print_methods(const command_line& line) {
+  if (line.as_json)
+    std::cout << orch::describe_methods().dump(2) << "\n";
+  else if (line.as_table)
+    std::cout << orch::markdown_table();
+  else
+    for (const auto& m : orch::catalog())
+      fmt::print("{:<28} {}\n", m.about->name, m.about->doc);
+  return 0;
+}
+
+int print_help(const command_line& line, const CLI::App& app) {
+  if (line.help_method.empty()) {
+    std::cout << app.help();
+    return 0;
+  }
+  if (auto m = orch::find_method(line.help_method)) {
+    std::cout << orch::help_text(*m);
+    return 0;
+  }
+  std::vector<std::string_view> names;
+  for (const auto& m : orch::catalog())
+    names.push_back(m.about->name);
+  auto meant = orch::nearest(line.help_method, names);
+  std::cerr << fmt::format("codex-orchestrator: unknown method {}{}\n", line.help_method,
+                           meant.empty() ? std::string{}
+                                         : fmt::format("; did you mean {}?", meant));
+  return cannot_start;
+}
+
+int run(const command_line& line, bool serves) {
+  orch::set_up_log(level_of(line.log_level), line.log_file);
+  orch::take_over_process();
+  return serves ? orch::serve(line.serve) : orch::once(line.serve, line.method, line.params);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Coordinates coding agents that work in one git repository at the same time.",
+               "codex-orchestrator"};
+  command_line line;
+  app.set_version_flag("--version", std::string{orch::program_version});
+  app.fallthrough();
+  add_options(app, line);
+  auto serve = app.add_subcommand("serve", "answer JSONL and MCP requests on stdin until it ends");
+  auto once = app.add_subcommand("once", "answer one request: --method M --params JSON");
+  auto methods = app.add_subcommand("methods", "list all methods");
+  methods->add_flag("--json", line.as_json, "with parameters and results as JSON Schema");
+  methods->add_flag("--markdown", line.as_table, "as a table with parameters");
+  auto help = app.add_subcommand("help", "explain the program, or a method");
+  help->add_option("method", line.help_method, "a method");
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : cannot_start;
+  }
+  try {
+    if (*methods)
+      return print_methods(line);
+    if (*help)
+      return print_help(line, app);
+    auto serves = *serve || line.mode == "serve";
+    if (!serves && !*once && line.mode != "once") {
+      std::cerr << app.help();
+      return cannot_start;
+    }
+    if (!serves && line.method.empty()) {
+      std::cerr << "codex-orchestrator: once needs --method\n";
+      return cannot_start;
+    }
+    return run(line, serves);
+  } catch (const std::exception& e) {
+    std::cerr << "codex-orchestrator: " << e.what() << "\n";
+    return cannot_start;
+  }
+}

@@ -1,0 +1,84 @@
+#include "io/output.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace orch {
+
+namespace {
+
+/// A pipe that polls as writable takes this much without blocking (POSIX PIPE_BUF on Linux).
+constexpr std::size_t safe_chunk = 4'096;
+
+/// Buffers larger than this are not kept for the next answers.
+constexpr std::size_t kept_capacity = 1U << 20;
+
+int reopen_non_blocking(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode))
+    return -1;
+  return ::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+bool has_room(int fd) {
+  pollfd wanted{fd, POLLOUT, 0};
+  return ::poll(&wanted, 1, 0) > 0;
+}
+
+} // namespace
+
+output::output(event_loop& loop, int fd, std::function<void()> broken)
+  : loop_{loop}, fd_{fd}, own_fd_{reopen_non_blocking(fd)}, broken_{std::move(broken)} {
+  // Without events poll still tells that the reader is gone.
+  loop_.watch(fd_, 0, [this](short) { fail(); });
+}
+
+output::~output() {
+  loop_.unwatch(fd_);
+  if (own_fd_ >= 0)
+    ::close(own_fd_);
+}
+
+void output::flush() {
+  std::size_t at = 0;
+  while (at < pending_.size() && !failed_) {
+    auto left = pending_.size() - at;
+    auto blocking = own_fd_ < 0;
+    if (blocking && !has_room(fd_))
+      break;
+    auto count = ::write(blocking ? fd_ : own_fd_, pending_.data() + at,
+                         blocking ? std::min(left, safe_chunk) : left);
+    if (count >= 0)
+      at += static_cast<std::size_t>(count);
+    else if (errno == EAGAIN || errno == EWOULDBLOCK)
+      break;
+    else if (errno != EINTR)
+      fail();
+  }
+  pending_.erase(0, at);
+  if (pending_.empty() && pending_.capacity() > kept_capacity)
+    pending_.shrink_to_fit();
+  if (failed_)
+    return;
+  loop_.watch(fd_, pending_.empty() ? 0 : POLLOUT, [this](short revents) {
+    if ((revents & POLLOUT) != 0)
+      flush();
+    else
+      fail();
+  });
+}
+
+void output::fail() {
+  if (std::exchange(failed_, true))
+    return;
+  pending_.clear();
+  loop_.unwatch(fd_);
+  broken_();
+}
+
+} // namespace orch

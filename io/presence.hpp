@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace orch {
+
+/// Tells which server processes of a repository live, by locks that the kernel takes away when a
+/// process dies. A server picks a random id and locks the byte `2 * id` of a file that all share;
+/// byte `2 * id + 1` is locked through a descriptor that its child programs inherit, so that what
+/// they still do after its death can be waited for. Ids of dead servers are never met again.
+class presence {
+public:
+  /// Creates the file if it is missing. Throws `std::system_error`.
+  explicit presence(const std::filesystem::path& file);
+  ~presence();
+  presence(const presence&) = delete;
+  presence& operator=(const presence&) = delete;
+
+  /// This server's id: positive, below 2^61.
+  int64_t id() const { return id_; }
+
+  /// Does that server live? Safe in any thread.
+  bool alive(int64_t server) const;
+
+  /// Waits until the programs that a dead server had started have ended.
+  void wait_for_children_of(int64_t server) const;
+
+  /// What child programs are to inherit.
+  int children_descriptor() const { return children_; }
+
+private:
+  int own_;
+  int children_;
+  int64_t id_ = 0;
+};
+
+} // namespace orch

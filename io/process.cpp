@@ -1,0 +1,307 @@
+#include "io/process.hpp"
+
+#include "messages/error.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+#include <system_error>
+
+namespace orch {
+
+namespace {
+
+using steady = std::chrono::steady_clock;
+
+/// How long a grandchild may hold the pipes open after the child's end.
+constexpr std::chrono::milliseconds linger{1000};
+
+/// How often to look for the child's end where the kernel has no pidfd.
+constexpr std::chrono::milliseconds glance{20};
+
+[[noreturn]] void cannot_run(const program& p, int error) {
+  std::error_code missing;
+  auto in = p.directory.string();
+  if (error == ENOENT && !in.empty() && !std::filesystem::is_directory(p.directory, missing))
+    throw request_error{errc::unavailable,
+                        fmt::format("cannot run {}: no directory {}", p.argv.at(0), in),
+                        {{"program", p.argv.at(0)}, {"directory", in}}};
+  throw request_error{errc::unavailable,
+                      fmt::format("cannot run {}: {}", p.argv.at(0), std::strerror(error)),
+                      {{"program", p.argv.at(0)}, {"errno", error}}};
+}
+
+class descriptor {
+public:
+  descriptor() = default;
+  explicit descriptor(int number) : number_{number} {}
+  descriptor(descriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
+  descriptor& operator=(descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~descriptor() { close(); }
+
+  int number() const { return number_; }
+  bool open() const { return number_ >= 0; }
+  void close() {
+    if (number_ >= 0)
+      ::close(std::exchange(number_, -1));
+  }
+
+private:
+  int number_ = -1;
+};
+
+/// Takes a fresh descriptor, above the numbers that the child's own streams are put on.
+descriptor fresh(const program& p, int number) {
+  descriptor first{number};
+  if (first.open() && number > STDERR_FILENO)
+    return first;
+  descriptor second{first.open() ? ::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : -1};
+  if (!second.open())
+    cannot_run(p, errno);
+  return second;
+}
+
+struct channel {
+  descriptor ours;
+  descriptor theirs;
+};
+
+channel make_channel(const program& p) {
+  std::array<int, 2> ends{-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+    cannot_run(p, errno);
+  descriptor writing{::fcntl(ends[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1)};
+  ::close(ends[1]);
+  channel made{fresh(p, ends[0]), std::move(writing)};
+  if (!made.theirs.open() || ::fcntl(made.ours.number(), F_SETFL, O_NONBLOCK) != 0)
+    cannot_run(p, errno);
+  return made;
+}
+
+/// A file in memory: unlike a pipe it takes all input at once and can neither block nor break.
+descriptor make_input(const program& p) {
+  if (p.input.empty())
+    return fresh(p, ::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  auto file = fresh(p, ::memfd_create("input", MFD_CLOEXEC));
+  std::string_view rest = p.input;
+  while (!rest.empty()) {
+    auto written = ::write(file.number(), rest.data(), rest.size());
+    if (written < 0 && errno != EINTR)
+      cannot_run(p, errno);
+    rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
+  }
+  if (::lseek(file.number(), 0, SEEK_SET) != 0)
+    cannot_run(p, errno);
+  return file;
+}
+
+/// What the child gets besides its arguments: streams, directory, descriptors.
+class file_actions {
+public:
+  explicit file_actions(const program& p) : program_{p} {
+    check(posix_spawn_file_actions_init(&actions_));
+  }
+  file_actions(const file_actions&) = delete;
+  file_actions& operator=(const file_actions&) = delete;
+  ~file_actions() { posix_spawn_file_actions_destroy(&actions_); }
+
+  void put(int from, int to) { check(posix_spawn_file_actions_adddup2(&actions_, from, to)); }
+  void enter(const std::filesystem::path& directory) {
+    check(posix_spawn_file_actions_addchdir_np(&actions_, directory.c_str()));
+  }
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+private:
+  void check(int error) {
+    if (error != 0)
+      cannot_run(program_, error);
+  }
+
+  const program& program_;
+  posix_spawn_file_actions_t actions_{};
+};
+
+/// A session of its own and signals as if nobody had touched them: ours are blocked or ignored.
+class spawn_attributes {
+public:
+  spawn_attributes() {
+    posix_spawnattr_init(&attributes_);
+    sigset_t signals;
+    sigfillset(&signals);
+    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes_, &signals);
+    posix_spawnattr_setflags(&attributes_,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  }
+  spawn_attributes(const spawn_attributes&) = delete;
+  spawn_attributes& operator=(const spawn_attributes&) = delete;
+  ~spawn_attributes() { posix_spawnattr_destroy(&attributes_); }
+
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+private:
+  posix_spawnattr_t attributes_{};
+};
+
+std::vector<std::string> child_environment(const program& p) {
+  auto replaced = [&](std::string_view name) {
+    return std::ranges::find(p.unset, name) != p.unset.end()
+           || std::ranges::any_of(p.environment, [&](auto& set) { return set.first == name; });
+  };
+  std::vector<std::string> result;
+  for (auto entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    std::string_view line = *entry;
+    if (!replaced(line.substr(0, line.find('='))))
+      result.emplace_back(line);
+  }
+  for (const auto& [name, value] : p.environment)
+    result.push_back(fmt::format("{}={}", name, value));
+  return result;
+}
+
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
+  std::vector<char*> result;
+  result.reserve(words.size() + 1);
+  for (const auto& word : words)
+    result.push_back(const_cast<char*>(word.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+/// Numbers for the inherited descriptors that none of those to be copied has yet.
+int first_free_number(const program& p, const std::array<int, 3>& streams) {
+  auto highest = std::max(99, std::ranges::max(streams));
+  for (auto number : p.inherit)
+    highest = std::max(highest, number);
+  return highest + 1;
+}
+
+pid_t start(const program& p, const std::array<int, 3>& streams) {
+  file_actions actions{p};
+  auto number = first_free_number(p, streams);
+  for (auto inherited : p.inherit)
+    actions.put(inherited, number++);
+  for (int i = 0; i < 3; ++i)
+    actions.put(streams.at(static_cast<std::size_t>(i)), i);
+  if (!p.directory.empty())
+    actions.enter(p.directory);
+  auto environment = child_environment(p);
+  pid_t child = -1;
+  auto error = posix_spawnp(&child, p.argv.at(0).c_str(), actions.get(), spawn_attributes{}.get(),
+                            pointers_to(p.argv).data(), pointers_to(environment).data());
+  if (error != 0)
+    cannot_run(p, error);
+  return child;
+}
+
+/// Becomes readable when the process ends; closed where the kernel cannot do that.
+descriptor watch_end_of(pid_t process) {
+  // The function of glibc 2.36 cannot be called from C++: its header lacks extern "C".
+  return descriptor{static_cast<int>(::syscall(SYS_pidfd_open, process, 0))};
+}
+
+/// A child from its start until it is reaped and its pipes are read.
+class running_child {
+public:
+  running_child(const program& p, pid_t child, descriptor out, descriptor err)
+    : program_{p}, child_{child}, ended_{watch_end_of(child)}, out_{std::move(out)}, err_{std::move(
+                                                                                       err)},
+      deadline_{steady::now() + std::min<std::chrono::milliseconds>(p.timeout, most_patience)} {}
+
+  outcome finish() {
+    while (!reaped_ || ((out_.open() || err_.open()) && steady::now() < deadline_)) {
+      wait_for_news();
+      read_some(out_, result_.out);
+      read_some(err_, result_.err);
+      if (!reaped_)
+        reap();
+      if (!reaped_ && !result_.timed_out && steady::now() >= deadline_)
+        give_up();
+    }
+    return std::move(result_);
+  }
+
+private:
+  static constexpr std::chrono::hours most_patience{24 * 365};
+
+  void wait_for_news() {
+    std::array<pollfd, 3> watched{
+      {{ended_.number(), POLLIN, 0}, {out_.number(), POLLIN, 0}, {err_.number(), POLLIN, 0}}};
+    ::poll(watched.data(), watched.size(), static_cast<int>(patience().count()));
+  }
+
+  std::chrono::milliseconds patience() const {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - steady::now());
+    if (!reaped_ && (result_.timed_out || !ended_.open()))
+      return glance;
+    return std::clamp<std::chrono::milliseconds>(left, {}, std::chrono::hours{1});
+  }
+
+  void read_some(descriptor& from, std::string& to) const {
+    std::array<char, 65536> buffer;
+    auto count = from.open() ? ::read(from.number(), buffer.data(), buffer.size()) : 0;
+    if (count > 0)
+      to.append(buffer.data(),
+                std::min(static_cast<std::size_t>(count), program_.most_output - to.size()));
+    else if (count == 0 || (errno != EINTR && errno != EAGAIN))
+      from.close();
+  }
+
+  void reap() {
+    int status = 0;
+    auto got = ::waitpid(child_, &status, WNOHANG);
+    if (got == 0 || (got < 0 && errno == EINTR))
+      return;
+    if (got == child_ && WIFEXITED(status))
+      result_.exit_code = WEXITSTATUS(status);
+    if (got == child_ && WIFSIGNALED(status))
+      result_.signal = WTERMSIG(status);
+    reaped_ = true;
+    ended_.close();
+    deadline_ = steady::now() + linger;
+  }
+
+  void give_up() {
+    result_.timed_out = true;
+    ::kill(-child_, SIGKILL);
+  }
+
+  const program& program_;
+  pid_t child_;
+  descriptor ended_;
+  descriptor out_;
+  descriptor err_;
+  steady::time_point deadline_;
+  outcome result_{};
+  bool reaped_ = false;
+};
+
+} // namespace
+
+outcome run(const program& p) {
+  auto in = make_input(p);
+  auto out = make_channel(p);
+  auto err = make_channel(p);
+  auto child = start(p, {in.number(), out.theirs.number(), err.theirs.number()});
+  out.theirs.close();
+  err.theirs.close();
+  return running_child{p, child, std::move(out.ours), std::move(err.ours)}.finish();
+}
+
+} // namespace orch

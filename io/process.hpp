@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace orch {
+
+/// A program to run to its end. Nothing of it ever passes through a shell.
+struct program {
+  std::vector<std::string> argv; ///< argv[0] is looked up in PATH
+  std::filesystem::path directory;
+  std::vector<std::pair<std::string, std::string>> environment{}; ///< set on top of ours
+  std::vector<std::string> unset{};                               ///< names taken out of ours
+  std::string input{};
+  std::chrono::milliseconds timeout{120'000};
+  std::size_t most_output = 64U << 20; ///< bytes kept of each stream; the rest is read and dropped
+  std::vector<int> inherit{};          ///< descriptors the child keeps open, under any number
+};
+
+/// How a program ended.
+struct outcome {
+  int exit_code = -1; ///< -1 if a signal ended it
+  int signal = 0;
+  bool timed_out = false; ///< it and its process group were killed for it
+  std::string out{};
+  std::string err{};
+
+  bool ok() const { return exit_code == 0; }
+};
+
+/// Runs it and waits; the child leads a session of its own, so that what kills our group spares it.
+/// Throws `request_error` (unavailable) if it cannot be started. Safe in any thread.
+outcome run(const program& p);
+
+} // namespace orch

@@ -1,0 +1,238 @@
+#include "io/server.hpp"
+
+#include "io/event_loop.hpp"
+#include "io/log.hpp"
+#include "io/output.hpp"
+#include "io/workspace.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/send.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+namespace orch {
+
+namespace {
+
+/// A signal gives the server so long to answer what it has begun (contract, section 2: 5 s).
+constexpr std::chrono::milliseconds time_to_stop{4'500};
+
+/// Answers that nobody has read yet: beyond this no more requests are taken.
+constexpr std::size_t most_unread_answers = 8U << 20;
+
+constexpr std::size_t read_size = 64U << 10;
+
+int protocol_output = STDOUT_FILENO;
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (auto signal : {SIGTERM, SIGINT, SIGHUP})
+    sigaddset(&signals, signal);
+  return signals;
+}
+
+/// CAF as the house rules want it. Never parses options: CAF would read a file of the current
+/// directory, which is somebody's repository.
+struct system_config : caf::actor_system_config {
+  system_config() {
+    set("scheduler.policy", caf::atom("sharing"));
+    set("scheduler.max-threads", std::size_t{1});
+    set("scheduler.max-throughput", std::size_t{100});
+  }
+};
+
+/// One client on a loop, with the repository behind it.
+class server {
+public:
+  server(caf::actor_system& system, workspace_files& files, const connection_options& options,
+         connection::write_out write)
+    : loop{system}, repository_{system.spawn<caf::lazy_init>(repository, files.actors)},
+      self_{new_looped_actor(system)}, client{actor_pointer(), options, std::move(write)} {
+    caf::anon_send(repository_, listen_to_routes{self_});
+  }
+
+  ~server() {
+    caf::anon_send(repository_, stop_repository{});
+    caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
+    // Its mail is only read in this loop, which ran its last round.
+    loop.run([] { return true; }, [] {});
+  }
+
+  /// Suspends the connection's sessions; `then` runs when that is on disk or cannot be done.
+  void end_connection_then(const std::function<void()>& then) {
+    if (!table_) {
+      then();
+      return;
+    }
+    actor_pointer()
+      ->request(table_->sessions, caf::infinite, end_connection{})
+      .then([then](done) { then(); }, [then](const caf::error&) { then(); });
+  }
+
+  bool ready() const { return table_ != nullptr; }
+
+  event_loop loop;
+
+private:
+  caf::actor new_looped_actor(caf::actor_system& system) {
+    auto actor = system.spawn<looped_actor, caf::lazy_init>(&loop);
+    auto self = caf::actor_cast<caf::event_based_actor*>(actor);
+    self->context(&loop);
+    self->become([this](const routes_changed& changed) {
+      table_ = changed.table;
+      client.use(changed.table);
+    });
+    return actor;
+  }
+
+  caf::event_based_actor* actor_pointer() {
+    return caf::actor_cast<caf::event_based_actor*>(self_);
+  }
+
+  std::shared_ptr<const route_table> table_;
+  repository_actor repository_;
+  caf::actor self_;
+
+public:
+  connection client;
+};
+
+/// Standard input as the server reads it: only while there is room for more.
+class input {
+public:
+  input(event_loop& loop, int fd, std::function<void(std::string_view)> bytes,
+        std::function<void()> end)
+    : loop_{loop}, fd_{fd}, bytes_{std::move(bytes)}, end_{std::move(end)}, buffer_(read_size, 0) {}
+
+  void want(bool more) {
+    if (ended_ || more == watching_)
+      return;
+    watching_ = more;
+    if (more)
+      loop_.watch(fd_, POLLIN, [this](short) { read_some(); });
+    else
+      loop_.unwatch(fd_);
+  }
+
+  void stop() {
+    want(false);
+    ended_ = true;
+  }
+
+  bool ended() const { return ended_; }
+
+private:
+  void read_some() {
+    auto count = ::read(fd_, buffer_.data(), buffer_.size());
+    if (count > 0) {
+      bytes_({buffer_.data(), static_cast<std::size_t>(count)});
+      return;
+    }
+    if (count < 0 && (errno == EINTR || errno == EAGAIN))
+      return;
+    stop();
+    end_();
+  }
+
+  event_loop& loop_;
+  int fd_;
+  std::function<void(std::string_view)> bytes_;
+  std::function<void()> end_;
+  std::string buffer_;
+  bool watching_ = false;
+  bool ended_ = false;
+};
+
+} // namespace
+
+void take_over_process() {
+  auto kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+  protocol_output = kept >= 0 ? kept : ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  ::dup2(STDERR_FILENO, STDOUT_FILENO);
+  std::signal(SIGPIPE, SIG_IGN);
+  auto signals = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+int serve(const serve_options& options) {
+  auto files = open_workspace(options.repo);
+  system_config config;
+  caf::actor_system system{config};
+  auto broken = false;
+  auto finished = false;
+  std::unique_ptr<output> out;
+  server serving{system, files, options.connection,
+                 [&](std::string_view bytes) { out->add(bytes); }};
+  auto& loop = serving.loop;
+  out = std::make_unique<output>(loop, protocol_output, [&] { broken = true; });
+  input in{loop, STDIN_FILENO, [&](std::string_view bytes) { serving.client.on_bytes(bytes); },
+           [&] { serving.client.on_end(); }};
+  auto signals = stop_signals();
+  auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  loop.watch(signal_fd, POLLIN, [&](short) {
+    signalfd_siginfo info{};
+    [[maybe_unused]] auto ignored = ::read(signal_fd, &info, sizeof info);
+    in.stop();
+    serving.client.stop_waiting();
+    loop.set_deadline(std::chrono::steady_clock::now() + time_to_stop);
+  });
+  auto ending = false;
+  loop.run([&] { return finished; },
+           [&] {
+             out->flush();
+             in.want(serving.ready() && serving.client.wants_input()
+                     && out->size() < most_unread_answers);
+             auto answered = in.ended() && serving.client.idle() && out->empty();
+             if ((answered || broken) && !std::exchange(ending, true)) {
+               in.stop();
+               loop.set_deadline(std::chrono::steady_clock::now() + time_to_stop);
+               serving.end_connection_then([&] { finished = true; });
+             }
+           });
+  loop.unwatch(signal_fd);
+  ::close(signal_fd);
+  out.reset();
+  return 0;
+}
+
+int once(const serve_options& options, const std::string& method, const std::string& params) {
+  auto parsed = json::parse(params, nullptr, false);
+  if (parsed.is_discarded())
+    throw std::runtime_error{"--params is not JSON"};
+  auto files = open_workspace(options.repo);
+  system_config config;
+  caf::actor_system system{config};
+  std::string answer;
+  auto single = options.connection;
+  single.lasting = false;
+  server serving{system, files, single, [&](std::string_view bytes) { answer += bytes; }};
+  auto asked = false;
+  serving.loop.run([&] { return !answer.empty() && serving.client.idle(); },
+                   [&] {
+                     if (!serving.ready() || std::exchange(asked, true))
+                       return;
+                     serving.client.on_bytes(
+                       json{{"id", 1}, {"method", method}, {"params", parsed}}.dump() + "\n");
+                   });
+  auto got = nlohmann::ordered_json::parse(answer);
+  auto failed = got.contains("error");
+  auto text =
+    (failed ? nlohmann::ordered_json{{"error", got["error"]}} : got["result"]).dump(2) + "\n";
+  for (std::string_view rest = text; !rest.empty();) {
+    auto count = ::write(protocol_output, rest.data(), rest.size());
+    if (count < 0 && errno != EINTR)
+      break;
+    rest.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
+  }
+  return failed ? 1 : 0;
+}
+
+} // namespace orch

@@ -1,0 +1,115 @@
+#include "io/workspace.hpp"
+
+#include "config/config.hpp"
+#include "io/log.hpp"
+#include "io/wake_file.hpp"
+#include "storage/schema.hpp"
+#include "storage/worktrees.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace orch {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view excluded = "/.codex-orch/";
+
+timestamp wall_time() {
+  auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count()};
+}
+
+/// `.codex-orch`, for its owner only: it holds what agents were told.
+fs::path make_state_dir(const fs::path& root) {
+  auto dir = root / ".codex-orch";
+  if (fs::is_symlink(fs::symlink_status(dir)))
+    throw std::runtime_error{fmt::format("{} is a symlink; it must be a directory", dir.string())};
+  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
+    throw std::runtime_error{
+      fmt::format("cannot create {}: {}", dir.string(), std::strerror(errno))};
+  if (::access(dir.c_str(), R_OK | W_OK | X_OK) != 0)
+    throw std::runtime_error{fmt::format("no write access to {}", dir.string())};
+  return dir;
+}
+
+bool is_excluded(const repository_layout& layout) {
+  std::ifstream file{layout.git_dir / "info" / "exclude"};
+  for (std::string line; std::getline(file, line);)
+    if (line == excluded)
+      return true;
+  return false;
+}
+
+std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, const fs::path& dir) {
+  auto config = read_repository_config(dir / "config.json");
+  auto around = std::make_shared<surroundings>();
+  around->repo_root = files.layout.root;
+  around->state_dir = dir;
+  around->server = files.servers->id();
+  around->alive = [servers = files.servers](int64_t id) { return servers->alive(id); };
+  around->now = wall_time;
+  around->wake = [file = dir / "wake"] { touch_wake_file(file); };
+  around->most_tokens_per_slice = config.planning.max_tokens_per_slice;
+  around->most_files_per_slice = config.planning.max_files_per_slice;
+  around->own_worktree_from_score = config.own_worktree_from_score;
+  around->main_branch = config.main_branch.value_or("");
+  return around;
+}
+
+/// Undoes the git side effects that dead servers left half done.
+void recover(workspace_files& files, database& db, git repository) {
+  auto left = orphaned_intents(*std::make_unique<tx>(db, *files.around));
+  for (const auto& x : left) {
+    log_warning("undoing the half-made worktree {} of a server that died", x.path);
+    files.servers->wait_for_children_of(x.server_id);
+    repository.remove_worktree(x.path);
+    repository.delete_branch(x.branch, x.base_commit);
+    files.writers->enter();
+    db.exec("BEGIN IMMEDIATE");
+    tx t{db, *files.around};
+    forget_intent(t, x.id);
+    db.exec("COMMIT");
+    files.writers->leave();
+  }
+}
+
+} // namespace
+
+workspace_files open_workspace(const fs::path& directory) {
+  workspace_files files;
+  files.layout = find_repository(directory);
+  auto dir = make_state_dir(files.layout.root);
+  files.servers = std::make_shared<presence>(dir / "servers.lock");
+  files.writers = std::make_shared<turnstile>(dir / "write.lock");
+  files.around = make_surroundings(files, dir);
+  auto open_git = [layout = files.layout, servers = files.servers, file = dir / "git.lock"] {
+    return git{layout, file, {servers->children_descriptor()}};
+  };
+  auto file = dir / "state.db";
+  files.writers->enter();
+  auto db = open_state(file);
+  files.writers->leave();
+  if (!is_excluded(files.layout))
+    open_git().exclude(std::string{excluded});
+  recover(files, *db, open_git());
+  auto& storage = files.actors.storage;
+  storage.file = file;
+  storage.around = files.around;
+  storage.opened = std::make_shared<std::unique_ptr<database>>(std::move(db));
+  storage.enter = [writers = files.writers] { writers->enter(); };
+  storage.leave = [writers = files.writers] { writers->leave(); };
+  files.actors.parts.around = files.around;
+  files.actors.parts.open_git = open_git;
+  files.actors.parts.watch = [wake = dir / "wake"](std::function<void()> look) {
+    return std::make_shared<wake_watch>(wake, std::move(look));
+  };
+  return files;
+}
+
+} // namespace orch

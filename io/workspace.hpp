@@ -1,0 +1,27 @@
+#pragma once
+
+#include "actors/repository.hpp"
+#include "io/presence.hpp"
+#include "io/turnstile.hpp"
+
+#include <filesystem>
+#include <memory>
+
+namespace orch {
+
+/// A repository made ready to be served: its state opened and brought up to date, what dead
+/// servers left half done undone. Lives as long as the actors that work on it.
+struct workspace_files {
+  repository_layout layout;
+  std::shared_ptr<presence> servers;
+  std::shared_ptr<turnstile> writers;
+  std::shared_ptr<surroundings> around;
+  repository_options actors; ///< what `repository` is spawned with
+};
+
+/// Opens the repository that `directory` is in. Throws `std::exception` with one clear line (not a
+/// repository, no write access, a corrupt or newer database, a bad config); then nothing that was
+/// there before has changed.
+workspace_files open_workspace(const std::filesystem::path& directory);
+
+} // namespace orch

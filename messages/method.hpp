@@ -1,0 +1,60 @@
+#pragma once
+
+#include "messages/record.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace orch {
+
+/// What answering a method touches; decides where it runs and what may overlap it.
+enum class access : uint8_t {
+  read,   ///< rows as they are; may run beside a writer
+  settle, ///< a read whose answer depends on the time, so that leases are ended first
+  write,  ///< rows, in one transaction
+  effect, ///< rows and something outside the database: git, files; overlaps nothing
+};
+
+/// What a caller sees of a method.
+struct method {
+  std::string_view name;
+  std::string_view doc;
+  access touches;
+  bool may_wait = false;    ///< has `wait_seconds`: held open, overtaken by later requests
+  bool destructive = false; ///< something may be lost by it
+
+  bool writes() const { return touches == access::write || touches == access::effect; }
+};
+
+/// The parameters of one method, which also name the method and its result.
+template <class T>
+concept request = record<T> && record<typename T::result> && requires {
+  { T::about } -> std::convertible_to<method>;
+};
+
+/// Who asks, and how the answer is to be given.
+struct caller {
+  uint64_t ticket = 0;  ///< of this request, unique in the process; names it when it is cancelled
+  bool settled = true;  ///< nothing this connection wrote is still unanswered
+  bool lasting = false; ///< a connection that keeps its sessions alive while it lives
+  std::optional<std::string> request_key; ///< do it once, however often it is asked
+  std::optional<std::string> client;      ///< what the client says of itself; a hint, not trusted
+};
+
+/// A request on its way to the actor that owns the method.
+template <request M>
+struct call {
+  call() = default;
+  explicit call(M params, caller from = {}) : params(std::move(params)), from(std::move(from)) {}
+
+  M params;
+  caller from;
+};
+
+/// The methods that one actor answers.
+template <request... Ms>
+struct method_list {};
+
+} // namespace orch

@@ -1,0 +1,64 @@
+#include "messages/tools.hpp"
+
+namespace orch {
+
+const std::vector<tool_profile>& tool_profiles() {
+  static const std::vector<tool_profile> profiles{
+    {"all", {}},
+    {"groups", {}},
+    {"root",
+     {"session.open", "session.context", "session.close", "work.current_ref", "resume.next",
+      "resume.candidates.list", "resume.candidates.attach", "task.create", "task.list",
+      "task.update", "worktree.spawn", "worktree.merge_to_parent", "merge.main.request",
+      "merge.main.status"}},
+    {"worker",
+     {"work.current_ref", "work.current_ref.ack", "resume.next", "task.get", "task.list",
+      "case.begin", "step.check", "case.complete", "lock.acquire", "lock.acquire_many",
+      "lock.heartbeat", "lock.release", "lock.list"}},
+    {"reviewer",
+     {"merge.review_context", "merge.main.status", "merge.main.list", "task.get", "task.list",
+      "checkpoint.list", "worktree.status", "session.context", "work.current_ref"}},
+    {"planner",
+     {"plan.bootstrap", "plan.slice.generate", "plan.slice.replan", "plan.rollup.preview",
+      "plan.rollup.submit", "graph.node.create", "graph.node.list", "graph.edge.create",
+      "graph.ready", "graph.checklist.upsert", "graph.snapshot.create", "task.create",
+      "task.list"}},
+    {"mirror", {"mirror.status", "mirror.refresh", "workspace.init"}},
+  };
+  return profiles;
+}
+
+const tool_profile* find_profile(std::string_view name) {
+  for (const auto& profile : tool_profiles())
+    if (profile.name == name)
+      return &profile;
+  return nullptr;
+}
+
+const std::vector<tool_group>& tool_groups() {
+  static const std::vector<tool_group> groups{
+    {"orch_session", "Sessions: open, look at, close.", {"session."}},
+    {"orch_task",
+     "Tasks, cases, steps and checkpoints.",
+     {"task.", "case.", "step.", "checkpoint."}},
+    {"orch_graph", "The planning graph and plans.", {"graph.", "plan."}},
+    {"orch_workspace", "Worktrees and path locks.", {"worktree.", "lock.", "scheduler."}},
+    {"orch_thread", "Agent threads in tmux.", {"thread."}},
+    {"orch_lifecycle", "Resume work after compaction, restarts and crashes.", {"resume.", "work."}},
+    {"orch_merge", "Reviews and the merge queue.", {"merge."}},
+    {"orch_inbox", "Messages between threads.", {"inbox."}},
+    {"orch_system",
+     "The repository, its runtime and its mirror.",
+     {"workspace.", "runtime.", "mirror."}},
+  };
+  return groups;
+}
+
+bool in_group(const tool_group& group, std::string_view method) {
+  for (auto prefix : group.prefixes)
+    if (method.starts_with(prefix))
+      return true;
+  return false;
+}
+
+} // namespace orch

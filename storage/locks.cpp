@@ -1,0 +1,279 @@
+#include "storage/locks.hpp"
+
+#include "storage/merge_queue.hpp"
+#include "storage/paging.hpp"
+#include "storage/waiters.hpp"
+
+#include <fmt/format.h>
+
+namespace orch {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// ".", "a", "a/b", ... up to and with `path` itself.
+std::vector<std::string> chain_of(const std::string& path) {
+  std::vector<std::string> chain{"."};
+  if (path == ".")
+    return chain;
+  for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+    chain.push_back(path.substr(0, slash));
+  chain.push_back(path);
+  return chain;
+}
+
+bool contains(const lock_scope& prefix, const std::string& path) {
+  return prefix.scope_type == "prefix"
+         && (prefix.scope_path == "." || prefix.scope_path == path
+             || path.starts_with(prefix.scope_path + "/"));
+}
+
+/// A lease of another owner on exactly `path` that excludes the scope.
+std::optional<lock> in_the_way_at(tx& t, const std::string& path, const lock_scope& scope,
+                                  const std::string& owner) {
+  auto only_prefixes = path != scope.scope_path;
+  return t.first<lock>(
+    "FROM locks WHERE state = 'active' AND scope_path = ?1 AND owner_session <> ?2 AND (?3 = 0 OR "
+    "scope_type = 'prefix') AND (?4 = 1 OR mode = 'exclusive') ORDER BY id LIMIT 1",
+    path, owner, int64_t{only_prefixes}, int64_t{scope.mode == "exclusive"});
+}
+
+std::optional<lock> in_the_way_below(tx& t, const lock_scope& scope, const std::string& owner) {
+  // '0' follows '/', so that the range holds exactly what starts with "path/".
+  auto all = scope.scope_path == ".";
+  return t.first<lock>("FROM locks WHERE state = 'active' AND scope_path >= ?1 AND scope_path < ?2 "
+                       "AND owner_session <> ?3 AND (?4 = 1 OR mode = 'exclusive') LIMIT 1",
+                       all ? std::string{} : scope.scope_path + "/",
+                       all ? std::string{"\xff"} : scope.scope_path + "0", owner,
+                       int64_t{scope.mode == "exclusive"});
+}
+
+std::optional<lock> in_the_way(tx& t, const lock_scope& scope, const std::string& owner) {
+  for (const auto& path : chain_of(scope.scope_path))
+    if (auto found = in_the_way_at(t, path, scope, owner))
+      return found;
+  if (scope.scope_type == "prefix")
+    return in_the_way_below(t, scope, owner);
+  return {};
+}
+
+bool wants_the_same(const std::vector<lock_scope>& a, const std::vector<lock_scope>& b) {
+  for (const auto& x : a)
+    for (const auto& y : b)
+      if (scopes_conflict(x, y))
+        return true;
+  return false;
+}
+
+std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t before) {
+  for (const auto& scope : wanted.scopes)
+    if (auto holder = in_the_way(t, scope, wanted.owner))
+      return blocked_by{holder, holder->owner_session};
+  for (const auto& ahead : waiting_in_line(t, "lock", before)) {
+    if (ahead.owner_session == wanted.owner || !wants_the_same(ahead.scopes, wanted.scopes))
+      continue;
+    // The lease that the one ahead waits for explains more than its place in the line.
+    for (const auto& scope : ahead.scopes)
+      if (auto holder = in_the_way(t, scope, ahead.owner_session))
+        return blocked_by{holder, ahead.owner_session};
+    return blocked_by{{}, ahead.owner_session};
+  }
+  return {};
+}
+
+std::optional<lock> own_lock(tx& t, const lock_scope& scope, const std::string& owner) {
+  return t.first<lock>("FROM locks WHERE state = 'active' AND scope_path = ? AND owner_session = ? "
+                       "AND scope_type = ? ORDER BY id LIMIT 1",
+                       scope.scope_path, owner, scope.scope_type);
+}
+
+lock grant(tx& t, const lock_scope& scope, const wanted_locks& wanted) {
+  auto granted = own_lock(t, scope, wanted.owner).value_or(lock{});
+  granted.scope_type = scope.scope_type;
+  granted.scope_path = scope.scope_path;
+  granted.owner_session = wanted.owner;
+  granted.mode = scope.mode;
+  granted.lease_until = plus_seconds(t.now, wanted.ttl_seconds);
+  granted.heartbeat_at = t.now;
+  granted.state = "active";
+  if (granted.id == 0)
+    t.insert("locks", granted);
+  else
+    t.update("locks", granted);
+  t.run("UPDATE locks SET ttl_seconds = ? WHERE id = ? AND ttl_seconds <> ?", wanted.ttl_seconds,
+        granted.id, wanted.ttl_seconds);
+  t.changed();
+  return granted;
+}
+
+lock get_active(tx& t, int64_t id, const std::optional<std::string>& owner) {
+  auto found = t.find<lock>("locks", id);
+  if (!found || found->state != "active")
+    throw request_error{errc::not_found, found ? fmt::format("lock #{} is {}", id, found->state)
+                                               : fmt::format("lock #{} does not exist", id)};
+  if (owner && *owner != found->owner_session)
+    throw request_error{errc::permission_denied,
+                        fmt::format("lock #{} belongs to session {}", id, found->owner_session),
+                        {{"owner_session", found->owner_session}}};
+  return std::move(*found);
+}
+
+/// The path below a linked worktree of ours names the same file as in the main work tree.
+fs::path without_worktree(const fs::path& path) {
+  auto part = path.begin();
+  for (std::string_view expected : {".codex-orch", "worktrees"})
+    if (part == path.end() || *part++ != expected)
+      return path;
+  if (part == path.end())
+    return path;
+  fs::path rest;
+  for (++part; part != path.end(); ++part)
+    rest /= *part;
+  return rest.empty() ? fs::path{"."} : rest;
+}
+
+} // namespace
+
+std::string normalize_path(const surroundings& around, std::string_view field,
+                           const std::string& path) {
+  if (path.find('\0') != std::string::npos)
+    throw bad_param(field, fmt::format("{} must not contain NUL", field));
+  if (path.empty())
+    throw bad_param(field, fmt::format("{} must not be empty", field));
+  std::error_code failed;
+  auto real = fs::weakly_canonical(around.repo_root / path, failed);
+  if (failed)
+    throw bad_param(field, fmt::format("{} cannot be resolved: {}", field, failed.message()));
+  auto inside = without_worktree(real.lexically_relative(around.repo_root)).lexically_normal();
+  if (inside.empty() || *inside.begin() == "..")
+    throw bad_param(
+      field, fmt::format("{} must lie inside the repository {}", field, around.repo_root.string()));
+  auto text = inside.string();
+  while (text.size() > 1 && text.back() == '/')
+    text.pop_back();
+  return text;
+}
+
+bool scopes_conflict(const lock_scope& a, const lock_scope& b) {
+  if (a.mode == "shared" && b.mode == "shared")
+    return false;
+  return a.scope_path == b.scope_path || contains(a, b.scope_path) || contains(b, a.scope_path);
+}
+
+std::variant<std::vector<lock>, blocked_by> take_locks(tx& t, const wanted_locks& wanted,
+                                                       int64_t before) {
+  if (auto block = find_block(t, wanted, before))
+    return *block;
+  std::vector<lock> granted;
+  for (const auto& scope : wanted.scopes)
+    granted.push_back(grant(t, scope, wanted));
+  return granted;
+}
+
+void owner_must_be_open(tx& t, const std::string& owner) {
+  // The owner is free text; only one that is the id of a session can have ended.
+  if (owner.size() > 18 || owner.find_first_not_of("0123456789") != std::string::npos)
+    return;
+  auto query = t.db.prepare("SELECT status FROM sessions WHERE id = ?");
+  query->bind(1, static_cast<int64_t>(std::stoll(owner)));
+  if (!query->executeStep())
+    return;
+  auto status = query->getColumn(0).getString();
+  if (status == "closed" || status == "handoff_attached")
+    throw request_error{errc::failed_precondition,
+                        fmt::format("session #{} is {}", owner, status),
+                        {{"field", "owner_session"}, {"status", status}}};
+}
+
+std::vector<lock> acquire_locks(tx& t, const wanted_locks& wanted) {
+  owner_must_be_open(t, wanted.owner);
+  auto taken = take_locks(t, wanted);
+  if (auto block = std::get_if<blocked_by>(&taken))
+    throw lock_conflict(*block);
+  return std::get<std::vector<lock>>(std::move(taken));
+}
+
+request_error lock_conflict(const blocked_by& by) {
+  if (!by.holder)
+    return {errc::conflict,
+            fmt::format("session {} waits for it and goes first", by.owner),
+            {{"waiting", by.owner}}};
+  const auto& held = *by.holder;
+  json data{{"holder", json::parse(to_json_text(held))}};
+  if (by.owner != held.owner_session)
+    data["waiting"] = by.owner;
+  return {errc::conflict,
+          fmt::format("lock conflict with #{} ({}:{}) of session {} until {}", held.id,
+                      held.scope_type, held.scope_path, held.owner_session,
+                      to_text(held.lease_until)),
+          data};
+}
+
+lock heartbeat_lock(tx& t, const lock_heartbeat& request) {
+  auto held = get_active(t, request.lock_id, request.owner_session);
+  auto ttl = request.ttl_seconds.value_or(
+    t.number("SELECT ttl_seconds FROM locks WHERE id = ?", held.id).value_or(600));
+  held.lease_until = plus_seconds(t.now, ttl);
+  held.heartbeat_at = t.now;
+  t.run("UPDATE locks SET lease_until = ?, heartbeat_at = ?, ttl_seconds = ? WHERE id = ?",
+        held.lease_until, held.heartbeat_at, ttl, held.id);
+  t.changed();
+  return held;
+}
+
+lock release_lock(tx& t, const lock_release& request) {
+  auto held = get_active(t, request.lock_id, request.owner_session);
+  end_lock(t, held.id, "released");
+  t.changed();
+  give_waiters_their_turn(t);
+  held.state = "released";
+  return held;
+}
+
+lock_page list_locks(tx& t, const lock_list& request) {
+  auto after = request.cursor ? read_cursor(*request.cursor, 1)[0] : 0;
+  std::string where = "FROM locks WHERE state = 'active' AND id > ?1";
+  if (request.owner_session)
+    where += " AND owner_session = ?3";
+  if (request.path) {
+    where += " AND (scope_path = ?4 OR (scope_path >= ?5 AND scope_path < ?6) OR (scope_type = "
+             "'prefix' AND scope_path IN (SELECT value FROM json_each(?7))))";
+  }
+  auto path = request.path.value_or(".");
+  auto all = path == ".";
+  where += " AND ?3 = ?3 AND ?4 = ?4 AND ?5 = ?5 AND ?6 = ?6 AND ?7 = ?7 ORDER BY id LIMIT ?2";
+  lock_page page;
+  page.locks = t.select<lock>(where, after, request.limit + 1, request.owner_session.value_or(""),
+                              path, all ? std::string{} : path + "/",
+                              all ? std::string{"\xff"} : path + "0", json(chain_of(path)).dump());
+  page.next_cursor =
+    close_page(page.locks, request.limit, [](const lock& x) { return std::vector{x.id}; });
+  return page;
+}
+
+void release_locks_of(tx& t, const std::string& owner) {
+  auto released = t.run(
+    "UPDATE locks SET state = 'released' WHERE owner_session = ? AND state = 'active'", owner);
+  forget_waiters_of(t, owner);
+  if (released > 0)
+    give_waiters_their_turn(t);
+}
+
+void end_lock(tx& t, int64_t id, const std::string& state) {
+  t.run("UPDATE locks SET state = ? WHERE id = ? AND state = 'active'", state, id);
+}
+
+void settle_leases(tx& t) {
+  auto expired = 0;
+  if (t.number("SELECT 1 FROM locks WHERE state = 'active' AND lease_until <= ? LIMIT 1", t.now))
+    expired = t.run(
+      "UPDATE locks SET state = 'expired' WHERE state = 'active' AND lease_until <= ?", t.now);
+  expired += end_main_lease_in_time(t) ? 1 : 0;
+  for (int i = 0; i < expired; ++i)
+    t.changed();
+  if (expired > 0)
+    give_waiters_their_turn(t);
+}
+
+} // namespace orch

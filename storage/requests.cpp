@@ -1,0 +1,55 @@
+#include "storage/requests.hpp"
+
+#include <fmt/format.h>
+
+namespace orch {
+
+namespace {
+
+constexpr int64_t kept_for_us = 24LL * 3'600 * 1'000'000; // contract, section 2
+
+/// FNV-1a: tells requests apart without keeping parameters of many megabytes.
+std::string digest(const std::string& params) {
+  uint64_t hash = 14695981039346656037ULL;
+  for (unsigned char c : params)
+    hash = (hash ^ c) * 1099511628211ULL;
+  return fmt::format("{:016x}-{}", hash, params.size());
+}
+
+} // namespace
+
+std::optional<std::string> earlier_answer(tx& t, const std::string& key, const method& about,
+                                          const std::string& params) {
+  t.run("DELETE FROM request_keys WHERE created_at < ?", timestamp{t.now.us - kept_for_us});
+  auto query = t.db.prepare(
+    "SELECT method, params, answer, server_id FROM request_keys WHERE request_key = ?");
+  query->bind(1, key);
+  if (!query->executeStep())
+    return {};
+  if (query->getColumn(0).getString() != about.name
+      || query->getColumn(1).getString() != digest(params))
+    throw request_error{errc::conflict,
+                        fmt::format("request_key {} was used for another request", key),
+                        {{"field", "request_key"}}};
+  if (!query->getColumn(2).isNull())
+    return query->getColumn(2).getString();
+  auto server = query->getColumn(3).getInt64();
+  if (server == t.around.server || t.around.alive(server))
+    throw request_error{errc::conflict,
+                        fmt::format("the request of key {} is still being done", key),
+                        {{"field", "request_key"}}};
+  return {};
+}
+
+void keep_answer(tx& t, const std::string& key, const method& about, const std::string& params,
+                 const std::optional<std::string>& answer) {
+  t.run("INSERT OR REPLACE INTO request_keys(request_key, method, params, answer, server_id, "
+        "created_at) VALUES(?, ?, ?, ?, ?, ?)",
+        key, about.name, digest(params), answer, t.around.server, t.now);
+}
+
+void forget_answer(tx& t, const std::string& key) {
+  t.run("DELETE FROM request_keys WHERE request_key = ? AND answer IS NULL", key);
+}
+
+} // namespace orch

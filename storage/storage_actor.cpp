@@ -1,0 +1,224 @@
+#include "storage/storage_actor.hpp"
+
+#include "storage/locks.hpp"
+#include "storage/schema.hpp"
+
+#include <caf/event_based_actor.hpp>
+#include <caf/response_promise.hpp>
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+namespace orch {
+
+namespace {
+
+/// Other processes wait while a batch is open, so it ends after this much work or time even if
+/// more is waiting. Chosen by bench/: larger ones no longer raise the rate.
+constexpr std::size_t most_in_batch = 512;
+constexpr std::chrono::milliseconds longest_batch{10};
+
+/// What went wrong with the file itself, in words that help.
+request_error disk_error(const SQLite::Exception& e) {
+  switch (e.getErrorCode()) {
+  case SQLITE_FULL:
+    return {errc::unavailable,
+            "the disk is full; nothing of this request was kept",
+            {{"instructions", "free some space and send the request again"}}};
+  case SQLITE_BUSY:
+  case SQLITE_LOCKED:
+    return {errc::unavailable,
+            "another program keeps the database locked",
+            {{"instructions", "close what has state.db open, then send the request again"}}};
+  case SQLITE_READONLY:
+  case SQLITE_IOERR:
+  case SQLITE_CANTOPEN:
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB:
+    return {errc::unavailable, fmt::format("the database cannot be used: {}", e.what())};
+  default:
+    return {errc::internal, fmt::format("internal error: {}", e.what())};
+  }
+}
+
+request_error current_storage_error() {
+  try {
+    throw;
+  } catch (const SQLite::Exception& e) {
+    return disk_error(e);
+  } catch (...) {
+    return current_error();
+  }
+}
+
+} // namespace
+
+int64_t db_version(tx& t) {
+  return t.number("SELECT db_version FROM mirror_meta WHERE id = 1").value_or(0) + t.changes();
+}
+
+storage_state::~storage_state() {
+  if (in_batch)
+    options.leave();
+  for (auto& x : batch)
+    x.to.deliver(to_caf_error({errc::unavailable, "the storage is restarting; send it again"}));
+}
+
+void storage_state::begin_batch() {
+  options.enter();
+  try {
+    db->prepare("BEGIN IMMEDIATE")->exec();
+  } catch (...) {
+    options.leave();
+    throw;
+  }
+  in_batch = true;
+  wakes = false;
+  lost = caf::error{};
+  batch_began = std::chrono::steady_clock::now();
+  self->send(self, commit_batch{++number});
+  caf::message nothing;
+  auto refusal = run({[](tx& t) {
+                        settle_leases(t);
+                        return caf::message{};
+                      },
+                      false},
+                     nothing);
+  if (refusal)
+    lost = refusal;
+}
+
+caf::error storage_state::run(const transaction& job, caf::message& result) {
+  if (lost)
+    return lost;
+  try {
+    db->prepare("SAVEPOINT request")->exec();
+    tx t{*db, *options.around};
+    result = job.work(t);
+    if (t.changes() > 0)
+      t.run("UPDATE mirror_meta SET db_version = db_version + ? WHERE id = 1", t.changes());
+    db->prepare("RELEASE request")->exec();
+    wakes = wakes || t.wakes();
+    return {};
+  } catch (...) {
+    auto refusal = to_caf_error(current_storage_error());
+    // A full disk or an I/O error makes SQLite roll back the whole transaction by itself.
+    if (sqlite3_get_autocommit(db->raw().getHandle()))
+      lost = refusal;
+    else
+      db->exec("ROLLBACK TO request; RELEASE request");
+    return refusal;
+  }
+}
+
+void storage_state::read(const transaction& job) {
+  auto& slot = batch.back();
+  try {
+    db->prepare("BEGIN")->exec();
+    tx t{*db, *options.around};
+    slot.result = job.work(t);
+  } catch (...) {
+    slot.refusal = to_caf_error(current_storage_error());
+  }
+  if (!sqlite3_get_autocommit(db->raw().getHandle()))
+    db->prepare("COMMIT")->exec();
+}
+
+void storage_state::commit_batch_now() {
+  auto failed = std::move(lost);
+  lost = caf::error{};
+  if (in_batch) {
+    in_batch = false;
+    try {
+      if (!failed)
+        db->prepare("COMMIT")->exec();
+    } catch (...) {
+      failed = to_caf_error(current_storage_error());
+    }
+    if (!sqlite3_get_autocommit(db->raw().getHandle()))
+      db->exec("ROLLBACK");
+    options.leave();
+    if (wakes && !failed)
+      options.around->wake();
+  }
+  auto answers = std::move(batch);
+  batch.clear();
+  for (auto& x : answers) {
+    if (failed || x.refusal)
+      x.to.deliver(failed ? failed : std::move(x.refusal));
+    else
+      x.to.deliver(std::move(x.result));
+  }
+}
+
+caf::behavior storage_actor(caf::stateful_actor<storage_state>* self, storage_options options) {
+  auto& state = self->state;
+  state.self = self;
+  state.options = std::move(options);
+  if (state.options.opened && *state.options.opened) {
+    state.db = std::move(*state.options.opened);
+  } else {
+    state.options.enter();
+    try {
+      state.db = open_state(state.options.file);
+    } catch (...) {
+      state.options.leave();
+      throw;
+    }
+    state.options.leave();
+  }
+  return {
+    [self](const transaction& job) {
+      auto& s = self->state;
+      auto promise = self->make_response_promise();
+      try {
+        if (job.only_reads && !s.in_batch) {
+          s.batch.push_back({promise, {}, {}});
+          s.read(job);
+          s.commit_batch_now();
+          return;
+        }
+        if (!s.in_batch)
+          s.begin_batch();
+      } catch (...) {
+        promise.deliver(to_caf_error(current_storage_error()));
+        return;
+      }
+      auto& slot = s.batch.emplace_back(storage_state::answer{promise, {}, {}});
+      slot.refusal = s.run(job, slot.result);
+      if (s.batch.size() >= most_in_batch
+          || std::chrono::steady_clock::now() - s.batch_began > longest_batch)
+        s.commit_batch_now();
+    },
+    [self](commit_batch which) {
+      if (self->state.in_batch && self->state.number == which.number)
+        self->state.commit_batch_now();
+    },
+  };
+}
+
+caf::behavior reader_actor(caf::stateful_actor<reader_state>* self, storage_options options) {
+  self->state.options = std::move(options);
+  return {
+    [self](const transaction& job) -> caf::result<caf::message> {
+      auto& s = self->state;
+      try {
+        if (!s.db)
+          s.db = std::make_unique<database>(s.options.file, database::mode::read);
+        s.db->prepare("BEGIN")->exec();
+      } catch (...) {
+        return to_caf_error(current_storage_error());
+      }
+      caf::result<caf::message> answer{caf::message{}};
+      try {
+        tx t{*s.db, *s.options.around};
+        answer = job.work(t);
+      } catch (...) {
+        answer = to_caf_error(current_storage_error());
+      }
+      s.db->prepare("COMMIT")->exec();
+      return answer;
+    },
+  };
+}
+
+} // namespace orch

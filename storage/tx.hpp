@@ -1,0 +1,136 @@
+#pragma once
+
+#include "messages/method.hpp"
+#include "storage/database.hpp"
+
+#include <functional>
+
+namespace orch {
+
+/// What storage functions may know of the world around the database.
+struct surroundings {
+  std::filesystem::path repo_root; ///< the main work tree, absolute
+  std::filesystem::path state_dir; ///< REPO/.codex-orch
+  int64_t server = 0;              ///< this server's id among the servers of the repository
+  std::function<bool(int64_t)> alive = [](int64_t) { return true; }; ///< does that server live?
+  std::function<timestamp()> now;                                    ///< wall time
+  std::function<void()> wake = [] {};     ///< tells waiters in all processes to look again
+  int64_t most_tokens_per_slice = 18'000; ///< planning rules (contract, section 5)
+  int64_t most_files_per_slice = 12;
+  int64_t own_worktree_from_score = 12; ///< scheduler.decide_worktree (contract, section 6)
+  std::string main_branch;              ///< as configured; empty: found out each time
+};
+
+/// What a storage function works with: rows, the time, and marks of what it did.
+/// One request is one transaction; throwing undoes all of it.
+class tx {
+public:
+  tx(database& db, const surroundings& around) : db{db}, around{around}, now{around.now()} {}
+
+  database& db;
+  const surroundings& around;
+  const timestamp now;
+
+  /// Notes one change of state: raises db_version by one, once for each call.
+  void changed() { ++changes_; }
+  int64_t changes() const { return changes_; }
+
+  /// After the commit, waiters in all processes look again.
+  void wake_waiters() { wakes_ = true; }
+  bool wakes() const { return wakes_; }
+
+  /// Runs a statement; returns how many rows it changed.
+  template <class... Args>
+  int run(const std::string& sql, const Args&... args) {
+    auto statement = db.prepare(sql);
+    bind_all(*statement, args...);
+    return statement->exec();
+  }
+
+  /// The first column of the first row as an integer, if there is a row and it is not NULL.
+  template <class... Args>
+  std::optional<int64_t> number(const std::string& sql, const Args&... args) {
+    auto statement = db.prepare(sql);
+    bind_all(*statement, args...);
+    if (!statement->executeStep() || statement->getColumn(0).isNull())
+      return {};
+    return statement->getColumn(0).getInt64();
+  }
+
+  /// Rows of `SELECT columns <tail>`; the tail starts with FROM.
+  template <record T, class... Args>
+  std::vector<T> select(std::string_view tail, const Args&... args) {
+    const auto& shape = shape_of<T>();
+    auto statement = db.prepare("SELECT " + columns_of(shape) + " " + std::string{tail});
+    bind_all(*statement, args...);
+    std::vector<T> rows;
+    while (statement->executeStep())
+      read_row(*statement, shape, &rows.emplace_back());
+    return rows;
+  }
+
+  template <record T, class... Args>
+  std::optional<T> first(std::string_view tail, const Args&... args) {
+    const auto& shape = shape_of<T>();
+    auto statement = db.prepare("SELECT " + columns_of(shape) + " " + std::string{tail});
+    bind_all(*statement, args...);
+    if (!statement->executeStep())
+      return {};
+    T row{};
+    read_row(*statement, shape, &row);
+    return row;
+  }
+
+  /// The row of that id; `what` names it in the error (not_found) when there is none.
+  template <record T>
+  T get(std::string_view table, int64_t id, std::string_view what) {
+    auto row = find<T>(table, id);
+    if (!row)
+      throw no_such(what, id);
+    return std::move(*row);
+  }
+
+  template <record T>
+  std::optional<T> find(std::string_view table, int64_t id) {
+    return first<T>("FROM " + std::string{table} + " WHERE id = ?", id);
+  }
+
+  bool exists(std::string_view table, int64_t id) {
+    return number("SELECT 1 FROM " + std::string{table} + " WHERE id = ?", id).has_value();
+  }
+
+  /// Throws not_found unless there is such a row.
+  void must_exist(std::string_view table, int64_t id, std::string_view what) {
+    if (!exists(table, id))
+      throw no_such(what, id);
+  }
+
+  /// Inserts all columns but the id, and fills in the id.
+  template <record T>
+  void insert(std::string_view table, T& row) {
+    const auto& shape = shape_of<T>();
+    auto statement = db.prepare(insert_sql(table, shape));
+    bind_row(*statement, shape, &row);
+    statement->exec();
+    row.id = db.raw().getLastInsertRowid();
+  }
+
+  /// Writes all columns of the row with that id.
+  template <record T>
+  void update(std::string_view table, const T& row) {
+    const auto& shape = shape_of<T>();
+    auto statement = db.prepare(update_sql(table, shape));
+    auto index = bind_row(*statement, shape, &row);
+    statement->bind(index, row.id);
+    statement->exec();
+  }
+
+private:
+  int64_t changes_ = 0;
+  bool wakes_ = false;
+};
+
+/// db_version as the transaction sees it, its own changes included.
+int64_t db_version(tx& t);
+
+} // namespace orch

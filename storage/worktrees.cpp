@@ -1,0 +1,145 @@
+#include "storage/worktrees.hpp"
+
+#include "storage/locks.hpp"
+#include "storage/paging.hpp"
+#include "storage/sessions.hpp"
+
+#include <fmt/format.h>
+
+namespace orch {
+
+worktree_page list_worktrees(tx& t, const worktree_list& request) {
+  auto before =
+    request.cursor ? read_cursor(*request.cursor, 1)[0] : std::numeric_limits<int64_t>::max();
+  std::string where = "FROM worktrees WHERE id < ?1 AND ?3 = ?3 AND ?4 = ?4";
+  if (request.status)
+    where += " AND status = ?3";
+  if (request.owner_session_id)
+    where += " AND owner_session_id = ?4";
+  worktree_page page;
+  page.worktrees =
+    t.select<worktree>(where + " ORDER BY id DESC LIMIT ?2", before, request.limit + 1,
+                       request.status.value_or(""), request.owner_session_id.value_or(0));
+  page.next_cursor =
+    close_page(page.worktrees, request.limit, [](const worktree& x) { return std::vector{x.id}; });
+  for (auto& row : page.worktrees) {
+    std::error_code ignored; // what cannot be looked at is not there for us
+    row.exists_on_disk = std::filesystem::is_directory(row.path, ignored);
+  }
+  return page;
+}
+
+bool worktree_name_taken(tx& t, const std::string& path, const std::string& branch) {
+  return t.number("SELECT 1 FROM worktrees WHERE path = ? AND status <> 'removed'", path)
+         || t.number("SELECT 1 FROM worktrees WHERE branch = ? AND status <> 'removed'", branch)
+         || t.number("SELECT 1 FROM intents WHERE path = ? OR branch = ?", path, branch);
+}
+
+intent plan_worktree(tx& t, const std::string& path, const std::string& branch,
+                     const std::string& base_commit) {
+  if (worktree_name_taken(t, path, branch))
+    throw request_error{
+      errc::conflict,
+      fmt::format("branch {} or path {} belongs to another worktree", branch, path),
+      {{"branch", branch}, {"path", path}}};
+  intent made{0, "worktree", t.around.server, path, branch, base_commit, t.now};
+  t.insert("intents", made);
+  return made;
+}
+
+void forget_intent(tx& t, int64_t intent_id) {
+  t.run("DELETE FROM intents WHERE id = ?", intent_id);
+}
+
+std::vector<intent> orphaned_intents(tx& t) {
+  auto all = t.select<intent>("FROM intents ORDER BY id");
+  std::erase_if(all, [&](const intent& x) {
+    return x.server_id == t.around.server || t.around.alive(x.server_id);
+  });
+  return all;
+}
+
+worktree ensure_main_worktree(tx& t, const std::string& branch) {
+  auto path = t.around.repo_root.string();
+  auto main = t.first<worktree>(
+    "FROM worktrees WHERE kind = 'main' AND path = ? AND status <> 'removed' ORDER BY id LIMIT 1",
+    path);
+  if (main && main->branch == branch)
+    return *main;
+  if (main) {
+    main->branch = branch;
+    t.update("worktrees", *main);
+    return *main;
+  }
+  worktree made;
+  made.path = path;
+  made.branch = branch;
+  made.kind = "main";
+  made.merge_state = "attached";
+  made.created_at = t.now;
+  t.insert("worktrees", made);
+  return made;
+}
+
+void insert_worktree(tx& t, worktree& made, const std::string& base_commit) {
+  made.created_at = t.now;
+  t.insert("worktrees", made);
+  t.run("UPDATE worktrees SET base_commit = ? WHERE id = ?", base_commit, made.id);
+}
+
+worktree get_own_worktree(tx& t, int64_t session_id, int64_t worktree_id, std::string_view field) {
+  must_be_open(t, session_id);
+  auto found = t.get<worktree>("worktrees", worktree_id, "worktree");
+  if (found.owner_session_id != session_id)
+    throw request_error{
+      errc::permission_denied,
+      fmt::format("worktree #{} does not belong to session #{}", worktree_id, session_id),
+      {{"field", field}, {"owner_session_id", found.owner_session_id.value_or(0)}}};
+  if (found.status == "removed" || found.status == "closed")
+    throw request_error{errc::failed_precondition,
+                        fmt::format("worktree #{} is {}", worktree_id, found.status),
+                        {{"field", field}, {"status", found.status}}};
+  return found;
+}
+
+worktree mark_removed(tx& t, int64_t worktree_id) {
+  auto row = t.get<worktree>("worktrees", worktree_id, "worktree");
+  row.status = "removed";
+  if (row.merge_state == "active" || row.merge_state == "attached")
+    row.merge_state = "abandoned";
+  t.update("worktrees", row);
+  t.changed();
+  return row;
+}
+
+worktree mark_merged_to_parent(tx& t, int64_t worktree_id) {
+  auto row = t.get<worktree>("worktrees", worktree_id, "worktree");
+  row.merge_state = "merged_to_parent";
+  row.merged_at = t.now;
+  t.update("worktrees", row);
+  t.changed();
+  return row;
+}
+
+std::vector<worktree> unmerged_children(tx& t, int64_t worktree_id) {
+  return t.select<worktree>("FROM worktrees WHERE parent_worktree_id = ? AND kind = 'task_branch' "
+                            "AND status = 'active' AND merge_state = 'active'",
+                            worktree_id);
+}
+
+std::vector<worktree> prunable_worktrees(tx& t, timestamp before) {
+  suspend_sessions_of_dead_servers(t);
+  return t.select<worktree>("FROM worktrees WHERE kind <> 'main' AND status <> 'removed' AND "
+                            "created_at <= ?1 AND NOT EXISTS "
+                            "(SELECT 1 FROM sessions s WHERE s.id = worktrees.owner_session_id AND "
+                              + live_session_sql("s", "?2") + ") ORDER BY id",
+                            before, t.now);
+}
+
+int64_t locks_on(tx& t, const std::string& path) {
+  lock_list request;
+  request.path = path;
+  return static_cast<int64_t>(list_locks(t, request).locks.size());
+}
+
+} // namespace orch

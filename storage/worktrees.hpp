@@ -1,0 +1,68 @@
+#pragma once
+
+#include "messages/worktrees.hpp"
+#include "storage/tx.hpp"
+
+namespace orch {
+
+worktree_page list_worktrees(tx& t, const worktree_list& request);
+
+/// A git side effect that is under way, written down before it is begun. If this server dies, the
+/// next one to look undoes it: removes the worktree, and the branch while it is at `base_commit`.
+struct intent {
+  int64_t id = 0;
+  std::string kind;
+  int64_t server_id = 0;
+  std::string path;
+  std::string branch;
+  std::string base_commit;
+  timestamp created_at;
+
+  field_list fields() {
+    return {required("id", id),
+            required("kind", kind),
+            required("server_id", server_id),
+            required("path", path),
+            required("branch", branch),
+            required("base_commit", base_commit),
+            required("created_at", created_at)};
+  }
+};
+
+/// Writes an intent to make a worktree, after checking that no other one has or wants its branch or
+/// path (conflict).
+intent plan_worktree(tx& t, const std::string& path, const std::string& branch,
+                     const std::string& base_commit);
+
+/// Is the branch or the path taken by a live row or an intent?
+bool worktree_name_taken(tx& t, const std::string& path, const std::string& branch);
+
+void forget_intent(tx& t, int64_t intent_id);
+
+/// Intents whose server is dead.
+std::vector<intent> orphaned_intents(tx& t);
+
+/// The row of the main work tree, made or brought up to date with the branch it has now.
+worktree ensure_main_worktree(tx& t, const std::string& branch);
+
+void insert_worktree(tx& t, worktree& made, const std::string& base_commit);
+
+/// Throws unless the worktree exists and belongs to the session (failed_precondition).
+worktree get_own_worktree(tx& t, int64_t session_id, int64_t worktree_id, std::string_view field);
+
+/// Marks the row removed; an unmerged one counts as abandoned.
+worktree mark_removed(tx& t, int64_t worktree_id);
+
+worktree mark_merged_to_parent(tx& t, int64_t worktree_id);
+
+/// Children that were neither merged nor removed.
+std::vector<worktree> unmerged_children(tx& t, int64_t worktree_id);
+
+/// Worktrees that prune looks at: not main, not removed, of no session or an ended or silent one,
+/// made before `before`.
+std::vector<worktree> prunable_worktrees(tx& t, timestamp before);
+
+/// Active locks of other sessions that overlap the (normalized) path.
+int64_t locks_on(tx& t, const std::string& path);
+
+} // namespace orch
