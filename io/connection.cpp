@@ -3,6 +3,7 @@
 #include <caf/send.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -106,6 +107,25 @@ void connection::stop_waiting() {
     refuse(s, {errc::unavailable, "the server is stopping"});
 }
 
+bool connection::wants_progress() const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [](const auto& held) {
+    return !held.second->progress_token.empty() && !held.second->silent;
+  });
+}
+
+void connection::send_progress() {
+  using namespace std::chrono;
+  for (const auto& [ticket, s] : waiting_) {
+    if (s->progress_token.empty())
+      continue;
+    auto waited = duration<double>(steady_clock::now() - s->started).count();
+    send(*s,
+         fmt::format(R"({{"jsonrpc":"2.0","method":"notifications/progress","params":{{)"
+                     R"("progressToken":{},"progress":{:.3f},"message":"waiting for {:.0f} s"}}}})",
+                     s->progress_token, waited, waited));
+  }
+}
+
 void connection::take(frame f) {
   auto s = std::make_shared<slot>();
   s->framed = f.how == frame::form::framed;
@@ -159,6 +179,7 @@ void connection::take_protocol_message(const slot_ptr& s) {
     read_resource(s, std::move(*read));
   else if (auto call = std::get_if<tool_call>(&reply)) {
     s->tool = true;
+    s->progress_token = progress_token(s->asked);
     s->method = call->method;
     s->params = std::move(call->params);
     queue(s);
@@ -275,6 +296,7 @@ void connection::start(const slot_ptr& s, const method_info& m) {
   if (s->waits) {
     // It has its place now and holds nobody up; its answer comes when it comes.
     std::erase(slots_, s);
+    s->started = std::chrono::steady_clock::now();
     waiting_.emplace(s->ticket, s);
   } else {
     ++running_;

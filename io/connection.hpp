@@ -4,6 +4,7 @@
 #include "io/frames.hpp"
 #include "io/mcp.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -44,6 +45,15 @@ public:
   /// Answers the requests that wait for something, since the server is to stop.
   void stop_waiting();
 
+  /// From now on answers that still come are dropped. Any thread may run their callbacks then.
+  void abandon() { *alive_ = false; }
+
+  /// Does somebody who waits want to hear of it?
+  bool wants_progress() const;
+
+  /// Tells those who asked for it how long they have waited.
+  void send_progress();
+
 private:
   /// A request on its way from line to answer.
   struct slot {
@@ -57,6 +67,8 @@ private:
     uint64_t ticket = 0;
     std::string method;
     json params;
+    std::string progress_token; ///< as JSON text; empty: no word of progress is wanted
+    std::chrono::steady_clock::time_point started;
     std::string line; ///< the answer, while earlier ones are outstanding
   };
   using slot_ptr = std::shared_ptr<slot>;
@@ -94,7 +106,7 @@ private:
   std::size_t running_ = 0; ///< ordered requests that owners have now
   std::size_t writing_ = 0; ///< of these, those that write
   std::map<int64_t, std::chrono::steady_clock::time_point> last_sign_of_life_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::shared_ptr<std::atomic<bool>> alive_ = std::make_shared<std::atomic<bool>>(true);
 };
 
 } // namespace orch

@@ -1,5 +1,7 @@
 #include "io/event_loop.hpp"
 
+#include <caf/actor_system.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -29,9 +31,6 @@ event_loop::event_loop(caf::actor_system& system)
 }
 
 event_loop::~event_loop() {
-  take_foreign();
-  for (auto actor : ready_)
-    caf::intrusive_ptr_release(actor);
   ::close(wake_);
 }
 
@@ -41,11 +40,25 @@ void event_loop::exec_later(caf::resumable* actor) {
     return;
   }
   std::lock_guard lock{guard_};
+  if (closed_) {
+    system().scheduler().enqueue(actor);
+    return;
+  }
   foreign_.push_back(actor);
   if (std::exchange(signalled_, true))
     return;
   uint64_t one = 1;
   [[maybe_unused]] auto ignored = ::write(wake_, &one, sizeof one);
+}
+
+void event_loop::close() {
+  {
+    std::lock_guard lock{guard_};
+    closed_ = true;
+  }
+  take_foreign();
+  for (auto actor : std::exchange(ready_, {}))
+    system().scheduler().enqueue(actor);
 }
 
 void event_loop::watch(int fd, short events, on_ready ready) {

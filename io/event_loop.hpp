@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -36,6 +37,9 @@ public:
   /// Runs until `finished` says so. `before_sleep` runs when all actors are idle.
   void run(const std::function<bool()>& finished, const std::function<void()>& before_sleep);
 
+  /// Ends the loop for good: what has mail, now or later, runs on the scheduler's threads instead.
+  void close();
+
   /// From now on `run` returns at the latest at that moment.
   void set_deadline(std::chrono::steady_clock::time_point at) { deadline_ = at; }
 
@@ -53,24 +57,25 @@ private:
   std::mutex guard_;
   std::vector<caf::resumable*> foreign_; ///< from other threads, under `guard_`
   bool signalled_ = false;               ///< under `guard_`
+  std::atomic<bool> closed_ = false;
   int wake_;
   std::map<int, watched> watched_;
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
 };
 
-/// An actor that runs in a loop's thread only, whoever sends to it.
+/// An actor that runs in a loop's thread only, whoever sends to it, until the loop is closed.
 class looped_actor : public caf::event_based_actor {
 public:
-  looped_actor(caf::actor_config& config, event_loop* loop)
-    : caf::event_based_actor{config}, loop_{loop} {}
+  looped_actor(caf::actor_config& config, std::shared_ptr<event_loop> loop)
+    : caf::event_based_actor{config}, loop_{std::move(loop)} {}
 
   using caf::event_based_actor::enqueue;
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) override {
-    caf::event_based_actor::enqueue(std::move(what), loop_);
+    caf::event_based_actor::enqueue(std::move(what), loop_.get());
   }
 
 private:
-  event_loop* loop_;
+  std::shared_ptr<event_loop> loop_; // it may get mail after the server that made the loop is gone
 };
 
 } // namespace orch

@@ -195,7 +195,7 @@ mcp_reply mcp_session::handle(const envelope& message) {
   if (method == "ping")
     return direct_result{"{}"};
   if (method == "server/discover")
-    return discover(message);
+    return discover();
   if (method == "notifications/cancelled") {
     auto id = message.params.find("requestId");
     if (id == message.params.end())
@@ -251,14 +251,14 @@ mcp_reply mcp_session::initialize(const envelope& message) {
                 false, false);
 }
 
-mcp_reply mcp_session::discover(const envelope& message) const {
+mcp_reply mcp_session::discover() const {
   // A dual-era client probes with this line first; whatever version it names, it gets the list.
   json found{{"supportedVersions", {modern_version}},
              {"capabilities", capabilities()},
              {"instructions", instructions},
              {"_meta", {{"io.modelcontextprotocol/serverInfo", server_info()}}}};
   found["serverInfo"] = server_info();
-  return result(std::move(found), is_modern(message) || true, true);
+  return result(std::move(found), true, true);
 }
 
 json mcp_session::list_tools() const {

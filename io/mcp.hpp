@@ -64,7 +64,7 @@ public:
 
 private:
   mcp_reply initialize(const envelope& message);
-  mcp_reply discover(const envelope& message) const;
+  mcp_reply discover() const;
   json list_tools() const;
   mcp_reply call_tool(const envelope& message) const;
   mcp_reply read_resource(const envelope& message) const;

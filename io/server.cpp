@@ -14,8 +14,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
-#include <cstdio>
+#include <cstdlib>
+#include <thread>
 
 namespace orch {
 
@@ -39,6 +41,12 @@ sigset_t stop_signals() {
   return signals;
 }
 
+/// How often a client that wants to hear of progress is told.
+constexpr std::chrono::seconds progress_period{5};
+
+/// Time to tell of progress; the server sends it to itself.
+struct progress_tick {};
+
 /// CAF as the house rules want it. Never parses options: CAF would read a file of the current
 /// directory, which is somebody's repository.
 struct system_config : caf::actor_system_config {
@@ -54,7 +62,8 @@ class server {
 public:
   server(caf::actor_system& system, workspace_files& files, const connection_options& options,
          connection::write_out write)
-    : loop{system}, repository_{system.spawn<caf::lazy_init>(repository, files.actors)},
+    : loop_{std::make_shared<event_loop>(system)},
+      loop(*loop_), repository_{system.spawn<caf::lazy_init>(repository, files.actors)},
       self_{new_looped_actor(system)}, client{actor_pointer(), options, std::move(write)} {
     caf::anon_send(repository_, listen_to_routes{self_});
   }
@@ -62,8 +71,9 @@ public:
   ~server() {
     caf::anon_send(repository_, stop_repository{});
     caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
-    // Its mail is only read in this loop, which ran its last round.
-    loop.run([] { return true; }, [] {});
+    *alive_ = false;
+    client.abandon();
+    loop.close();
   }
 
   /// Suspends the connection's sessions; `then` runs when that is on disk or cannot be done.
@@ -79,17 +89,38 @@ public:
 
   bool ready() const { return table_ != nullptr; }
 
-  event_loop loop;
+  /// Keeps the clock of progress running while somebody wants to hear it.
+  void plan_progress() {
+    if (ticking_ || !client.wants_progress())
+      return;
+    ticking_ = true;
+    actor_pointer()->delayed_send(actor_pointer(), progress_period, progress_tick{});
+  }
+
+private:
+  std::shared_ptr<event_loop> loop_;
+
+public:
+  event_loop& loop;
 
 private:
   caf::actor new_looped_actor(caf::actor_system& system) {
-    auto actor = system.spawn<looped_actor, caf::lazy_init>(&loop);
+    auto actor = system.spawn<looped_actor, caf::lazy_init>(loop_);
     auto self = caf::actor_cast<caf::event_based_actor*>(actor);
     self->context(&loop);
-    self->become([this](const routes_changed& changed) {
-      table_ = changed.table;
-      client.use(changed.table);
-    });
+    self->become(
+      [this, alive = alive_](const routes_changed& changed) {
+        if (!*alive)
+          return;
+        table_ = changed.table;
+        client.use(changed.table);
+      },
+      [this, alive = alive_](progress_tick) {
+        if (!*alive)
+          return;
+        ticking_ = false;
+        client.send_progress();
+      });
     return actor;
   }
 
@@ -97,12 +128,27 @@ private:
     return caf::actor_cast<caf::event_based_actor*>(self_);
   }
 
+  // Mail that comes after the end of the server must not find it.
+  std::shared_ptr<std::atomic<bool>> alive_ = std::make_shared<std::atomic<bool>>(true);
   std::shared_ptr<const route_table> table_;
   repository_actor repository_;
   caf::actor self_;
+  bool ticking_ = false;
 
 public:
   connection client;
+};
+
+/// Ends the process if stopping in good order takes too long, as when a git filter hangs: what was
+/// acknowledged is on disk, and the next server undoes what is half done.
+class stop_watchdog {
+public:
+  explicit stop_watchdog(std::chrono::milliseconds patience) {
+    std::thread{[patience] {
+      std::this_thread::sleep_for(patience);
+      std::_Exit(0);
+    }}.detach();
+  }
 };
 
 /// Standard input as the server reads it: only while there is room for more.
@@ -152,6 +198,11 @@ private:
 };
 
 } // namespace
+} // namespace orch
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::progress_tick)
+
+namespace orch {
 
 void take_over_process() {
   auto kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
@@ -175,6 +226,7 @@ int serve(const serve_options& options) {
   out = std::make_unique<output>(loop, protocol_output, [&] { broken = true; });
   input in{loop, STDIN_FILENO, [&](std::string_view bytes) { serving.client.on_bytes(bytes); },
            [&] { serving.client.on_end(); }};
+  std::optional<stop_watchdog> watchdog;
   auto signals = stop_signals();
   auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
   loop.watch(signal_fd, POLLIN, [&](short) {
@@ -183,17 +235,20 @@ int serve(const serve_options& options) {
     in.stop();
     serving.client.stop_waiting();
     loop.set_deadline(std::chrono::steady_clock::now() + time_to_stop);
+    watchdog.emplace(time_to_stop);
   });
   auto ending = false;
   loop.run([&] { return finished; },
            [&] {
              out->flush();
+             serving.plan_progress();
              in.want(serving.ready() && serving.client.wants_input()
                      && out->size() < most_unread_answers);
              auto answered = in.ended() && serving.client.idle() && out->empty();
              if ((answered || broken) && !std::exchange(ending, true)) {
                in.stop();
                loop.set_deadline(std::chrono::steady_clock::now() + time_to_stop);
+               watchdog.emplace(time_to_stop);
                serving.end_connection_then([&] { finished = true; });
              }
            });

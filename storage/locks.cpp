@@ -29,32 +29,43 @@ bool contains(const lock_scope& prefix, const std::string& path) {
              || path.starts_with(prefix.scope_path + "/"));
 }
 
-/// A lease of another owner on exactly `path` that excludes the scope.
-std::optional<lock> in_the_way_at(tx& t, const std::string& path, const lock_scope& scope,
+/// Whose leases are looked at: those of all others, or of one owner.
+enum class whose : uint8_t { others, own };
+
+std::string_view owner_sql(whose of) {
+  return of == whose::others ? "owner_session <> ?2" : "owner_session = ?2";
+}
+
+/// A lease on exactly `path` that excludes the scope.
+std::optional<lock> in_the_way_at(tx& t, const std::string& path, const lock_scope& scope, whose of,
                                   const std::string& owner) {
   auto only_prefixes = path != scope.scope_path;
   return t.first<lock>(
-    "FROM locks WHERE state = 'active' AND scope_path = ?1 AND owner_session <> ?2 AND (?3 = 0 OR "
-    "scope_type = 'prefix') AND (?4 = 1 OR mode = 'exclusive') ORDER BY id LIMIT 1",
+    fmt::format("FROM locks WHERE state = 'active' AND scope_path = ?1 AND {} AND (?3 = 0 OR "
+                "scope_type = 'prefix') AND (?4 = 1 OR mode = 'exclusive') ORDER BY id LIMIT 1",
+                owner_sql(of)),
     path, owner, int64_t{only_prefixes}, int64_t{scope.mode == "exclusive"});
 }
 
-std::optional<lock> in_the_way_below(tx& t, const lock_scope& scope, const std::string& owner) {
+std::optional<lock> in_the_way_below(tx& t, const lock_scope& scope, whose of,
+                                     const std::string& owner) {
   // '0' follows '/', so that the range holds exactly what starts with "path/".
   auto all = scope.scope_path == ".";
-  return t.first<lock>("FROM locks WHERE state = 'active' AND scope_path >= ?1 AND scope_path < ?2 "
-                       "AND owner_session <> ?3 AND (?4 = 1 OR mode = 'exclusive') LIMIT 1",
-                       all ? std::string{} : scope.scope_path + "/",
-                       all ? std::string{"\xff"} : scope.scope_path + "0", owner,
-                       int64_t{scope.mode == "exclusive"});
+  return t.first<lock>(
+    fmt::format("FROM locks WHERE state = 'active' AND scope_path >= ?1 AND {} AND scope_path < ?3 "
+                "AND (?4 = 1 OR mode = 'exclusive') LIMIT 1",
+                owner_sql(of)),
+    all ? std::string{} : scope.scope_path + "/", owner,
+    all ? std::string{"\xff"} : scope.scope_path + "0", int64_t{scope.mode == "exclusive"});
 }
 
-std::optional<lock> in_the_way(tx& t, const lock_scope& scope, const std::string& owner) {
+/// A lease that excludes the scope.
+std::optional<lock> in_the_way(tx& t, const lock_scope& scope, whose of, const std::string& owner) {
   for (const auto& path : chain_of(scope.scope_path))
-    if (auto found = in_the_way_at(t, path, scope, owner))
+    if (auto found = in_the_way_at(t, path, scope, of, owner))
       return found;
   if (scope.scope_type == "prefix")
-    return in_the_way_below(t, scope, owner);
+    return in_the_way_below(t, scope, of, owner);
   return {};
 }
 
@@ -66,18 +77,27 @@ bool wants_the_same(const std::vector<lock_scope>& a, const std::vector<lock_sco
   return false;
 }
 
+/// The first lease of all that excludes one of the scopes.
+std::optional<lock> first_in_the_way(tx& t, const std::vector<lock_scope>& scopes, whose of,
+                                     const std::string& owner) {
+  for (const auto& scope : scopes)
+    if (auto found = in_the_way(t, scope, of, owner))
+      return found;
+  return {};
+}
+
 std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t before) {
-  for (const auto& scope : wanted.scopes)
-    if (auto holder = in_the_way(t, scope, wanted.owner))
-      return blocked_by{holder, holder->owner_session};
+  if (auto holder = first_in_the_way(t, wanted.scopes, whose::others, wanted.owner))
+    return blocked_by{holder, holder->owner_session};
   for (const auto& ahead : waiting_in_line(t, "lock", before)) {
     if (ahead.owner_session == wanted.owner || !wants_the_same(ahead.scopes, wanted.scopes))
       continue;
+    // Who is waited for must be able to renew and to finish, or both would wait for ever.
+    if (first_in_the_way(t, ahead.scopes, whose::own, wanted.owner))
+      continue;
     // The lease that the one ahead waits for explains more than its place in the line.
-    for (const auto& scope : ahead.scopes)
-      if (auto holder = in_the_way(t, scope, ahead.owner_session))
-        return blocked_by{holder, ahead.owner_session};
-    return blocked_by{{}, ahead.owner_session};
+    return blocked_by{first_in_the_way(t, ahead.scopes, whose::others, ahead.owner_session),
+                      ahead.owner_session};
   }
   return {};
 }
