@@ -58,13 +58,14 @@ std::variant<typename M::result, line_place> begin(tx& t, const M& request,
 template <class M>
 auto acquire(self_pointer self, const tree& parts) {
   return [=](const call<M>& asked) -> caf::result<typename M::result> {
-    auto promise = self->make_response_promise<typename M::result>();
     wanted_locks wanted;
     try {
       wanted = wanted_by(*parts.around, asked.params);
     } catch (...) {
       return to_caf_error(current_error());
     }
+    // Not before: an error returned after a promise was taken would go nowhere.
+    auto promise = self->make_response_promise<typename M::result>();
     if (asked.params.wait_seconds == 0) {
       auto work = [wanted](tx& t, const M& request) {
         return as_result(acquire_locks(t, wanted), request);
@@ -82,7 +83,6 @@ auto acquire(self_pointer self, const tree& parts) {
 
 auto list(self_pointer self, const tree& parts) {
   return [=](const call<lock_list>& asked) -> caf::result<lock_page> {
-    auto promise = self->make_response_promise<lock_page>();
     auto settled = asked;
     try {
       if (settled.params.path)
@@ -90,6 +90,7 @@ auto list(self_pointer self, const tree& parts) {
     } catch (...) {
       return to_caf_error(current_error());
     }
+    auto promise = self->make_response_promise<lock_page>();
     return promise.delegate(parts.storage, transaction_for(settled, list_locks));
   };
 }

@@ -64,8 +64,14 @@ session new_session(effects& fx, const session_open& request, int64_t id, timest
   return made;
 }
 
+/// The branch that the main work tree has checked out; empty while its HEAD is detached.
+std::string branch_of_main_work_tree(effects& fx) {
+  const auto& layout = fx.repository().layout();
+  return layout.bare ? fx.main_branch() : fx.repository().head(layout.root).branch;
+}
+
 opened_session open_for_resume(effects& fx, const session_open& request) {
-  auto branch = fx.main_branch();
+  auto branch = branch_of_main_work_tree(fx);
   return fx.store([&](tx& t) {
     opened_session opened;
     auto made = new_session(fx, request, reserve_session_id(t), t.now);
@@ -84,8 +90,9 @@ opened_session open_for_resume(effects& fx, const session_open& request) {
 }
 
 opened_session open_for_new_work(effects& fx, const session_open& request) {
-  auto branch = fx.main_branch();
-  auto base = fx.repository().commit_of(branch.empty() ? "HEAD" : "refs/heads/" + branch);
+  auto branch = branch_of_main_work_tree(fx);
+  auto start = fx.main_branch();
+  auto base = fx.repository().commit_of(start.empty() ? "HEAD" : "refs/heads/" + start);
   if (!base)
     throw request_error{
       errc::failed_precondition,

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <variant>
 
 namespace orch {
@@ -35,7 +36,6 @@ struct line_place {
 struct wait_begun {
   caf::message answer; ///< if granted at once
   int64_t waiter_id = 0;
-  std::optional<timestamp> look_again_at;
 };
 
 /// A request that is held open.
@@ -80,7 +80,7 @@ public:
           if (begun.waiter_id == 0)
             promise.deliver(begun.answer);
           else
-            hold(self, begun, held_for(asked, promise, finish));
+            hold(self, parts, begun.waiter_id, held_for(asked, promise, finish));
         },
         [=](caf::error& e) mutable { promise.deliver(std::move(e)); });
   }
@@ -116,6 +116,10 @@ public:
       look(self, parts);
       return;
     }
+    // It may be on its way into the line.
+    cancelled_.insert(ticket);
+    if (cancelled_.size() > most_cancelled)
+      cancelled_.erase(cancelled_.begin());
   }
 
   bool empty() const { return held_.empty(); }
@@ -133,11 +137,14 @@ private:
   }
 
   template <class Self>
-  void hold(Self* self, const wait_begun& begun, held_request request) {
+  void hold(Self* self, const tree& parts, int64_t waiter_id, held_request request) {
     auto now = std::chrono::steady_clock::now();
     request.deadline = now + std::chrono::seconds{request.wait_seconds};
-    held_.emplace(begun.waiter_id, std::move(request));
-    plan_look(self, begun.look_again_at);
+    if (cancelled_.erase(request.ticket) > 0)
+      request.deadline = {};
+    held_.emplace(waiter_id, std::move(request));
+    // It may have been granted between getting in line and now, with nobody here to hear of it.
+    look(self, parts);
   }
 
   template <request M, class Start>
@@ -146,15 +153,15 @@ private:
     auto params = key ? to_json_text(asked.params) : std::string{};
     if (key)
       if (auto answer = earlier_answer(t, *key, M::about, params))
-        return {caf::make_message(from_json<typename M::result>(json::parse(*answer))), 0, {}};
+        return {caf::make_message(from_json<typename M::result>(json::parse(*answer))), 0};
     auto begun = start(t, asked.params);
     auto result = std::get_if<typename M::result>(&begun);
     if (key)
       keep_answer(t, *key, M::about, params,
                   result ? std::optional{to_json_text(*result)} : std::nullopt);
     if (result)
-      return {caf::make_message(std::move(*result)), 0, {}};
-    return {{}, std::get<line_place>(begun).waiter_id, next_lease_end(t)};
+      return {caf::make_message(std::move(*result)), 0};
+    return {{}, std::get<line_place>(begun).waiter_id};
   }
 
   template <request M, class Finish>
@@ -196,7 +203,11 @@ private:
       self->delayed_send(self, until_next(lease_end), look_again{});
   }
 
+  /// Cancellations kept of requests that were not in line; the oldest were answered long ago.
+  static constexpr std::size_t most_cancelled = 1'000;
+
   std::map<int64_t, held_request> held_;
+  std::set<uint64_t> cancelled_; ///< tickets, which only grow
   std::shared_ptr<void> watch_;
   bool looking_ = false;
   bool look_once_more_ = false;

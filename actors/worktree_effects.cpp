@@ -227,7 +227,8 @@ std::string unsaved_work::words() const {
   return out;
 }
 
-unsaved_work find_unsaved_work(git& repository, const worktree& of) {
+unsaved_work find_unsaved_work(effects& fx, const worktree& of) {
+  auto& repository = fx.repository();
   unsaved_work found;
   if (fs::is_directory(of.path)) {
     auto changes = repository.changes(of.path);
@@ -235,22 +236,20 @@ unsaved_work find_unsaved_work(git& repository, const worktree& of) {
     found.files.insert(found.files.end(), changes.untracked.begin(), changes.untracked.end());
   }
   auto head = repository.commit_of("refs/heads/" + of.branch);
-  if (head)
-    found.commits = repository.distance(unmerged_base(repository, of, {}), *head).ahead;
+  if (!head)
+    return found;
+  found.commits = repository.distance(unmerged_base(repository, of, {}), *head).ahead;
+  // What went into the parent's branch is not lost, wherever main is.
+  if (auto parent = parent_of(fx, of))
+    if (auto into = repository.commit_of("refs/heads/" + parent->branch))
+      found.commits = std::min(found.commits, repository.distance(*into, *head).ahead);
   return found;
 }
 
 removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force) {
   auto& repository = fx.repository();
   removed_worktree removed;
-  auto unsaved = row.status == "planned" ? unsaved_work{} : find_unsaved_work(repository, row);
-  // What went into the parent's branch is not lost, wherever main is.
-  if (auto parent = parent_of(fx, row); parent && unsaved.commits > 0) {
-    auto head = repository.commit_of("refs/heads/" + row.branch);
-    auto into = repository.commit_of("refs/heads/" + parent->branch);
-    if (head && into)
-      unsaved.commits = std::min(unsaved.commits, repository.distance(*into, *head).ahead);
-  }
+  auto unsaved = row.status == "planned" ? unsaved_work{} : find_unsaved_work(fx, row);
   if (!unsaved.none() && !force)
     throw request_error{errc::failed_precondition,
                         fmt::format("worktree #{} has {}", row.id, unsaved.words()),
@@ -297,34 +296,53 @@ removed_worktree remove_worktree(effects& fx, const worktree_remove& request) {
   return remove_from_disk(fx, row, request.force);
 }
 
+namespace {
+
+/// Why prune leaves a worktree that is there alone; empty if it may go.
+std::string reason_to_keep(effects& fx, const prune_candidate& candidate, timestamp before) {
+  const auto& row = candidate.row;
+  if (candidate.in_use)
+    return fmt::format("session #{} is using it", *row.owner_session_id);
+  if (candidate.resumable)
+    return fmt::format("session #{} can be resumed", *row.owner_session_id);
+  if (row.created_at > before)
+    return "it is not old enough";
+  return find_unsaved_work(fx, row).words();
+}
+
+/// The directory is gone: git's metadata and the row follow.
+void forget_missing(effects& fx, const worktree& row) {
+  try {
+    fx.repository().remove_worktree(row.path);
+  } catch (const request_error& e) {
+    if (e.code != errc::not_found)
+      throw;
+  }
+  fx.store([id = row.id](tx& t) { mark_removed(t, id); });
+}
+
+} // namespace
+
 pruned_worktrees prune_worktrees(effects& fx, const worktree_prune& request) {
   constexpr int64_t hour_us = 3'600'000'000;
   auto before = timestamp{fx.around.now().us - request.older_than_hours * hour_us};
-  auto rows = fx.store([=](tx& t) { return prunable_worktrees(t, before); });
   pruned_worktrees pruned;
-  for (const auto& row : rows) {
+  for (const auto& candidate : fx.store([](tx& t) { return prune_candidates(t); })) {
+    const auto& row = candidate.row;
     try {
-      if (row.status == "planned")
-        continue;
-      auto resumable = row.owner_session_id && fx.store([id = *row.owner_session_id](tx& t) {
-        return t.number("SELECT 1 FROM current_refs WHERE session_id = ? AND status = 'active'", id)
-          .has_value();
-      });
-      auto gone = !fs::exists(row.path);
-      if (resumable && !gone) {
-        pruned.kept.push_back(
-          {row.path, fmt::format("session #{} can be resumed", *row.owner_session_id)});
+      if (!fs::exists(row.path)) {
+        // Its branch stays, and with it whatever was committed.
+        if (!request.dry_run)
+          forget_missing(fx, row);
+        pruned.removed.push_back(row.path);
         continue;
       }
-      auto unsaved = find_unsaved_work(fx.repository(), row);
-      if (!gone && !unsaved.none() && row.merge_state == "active") {
-        pruned.kept.push_back({row.path, unsaved.words()});
+      if (auto reason = reason_to_keep(fx, candidate, before); !reason.empty()) {
+        pruned.kept.push_back({row.path, reason});
         continue;
       }
-      auto bytes = gone ? 0 : disk_use(row.path);
-      if (!request.dry_run && gone && !unsaved.none())
-        fx.store([id = row.id](tx& t) { mark_removed(t, id); }); // its branch keeps the commits
-      else if (!request.dry_run)
+      auto bytes = disk_use(row.path);
+      if (!request.dry_run)
         remove_from_disk(fx, row, false);
       pruned.removed.push_back(row.path);
       pruned.reclaimed_bytes += bytes;

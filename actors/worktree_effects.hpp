@@ -41,7 +41,7 @@ struct unsaved_work {
   std::string words() const;
 };
 
-unsaved_work find_unsaved_work(git& repository, const worktree& of);
+unsaved_work find_unsaved_work(effects& fx, const worktree& of);
 
 /// Removes directory, metadata and branch of a worktree and marks its row. With `force`, unsaved
 /// work is kept under a backup ref first; without, it is failed_precondition.

@@ -24,6 +24,21 @@ bool wants_to_wait(const method_info& m, const json& params) {
   return seconds != params.end() && seconds->is_number() && seconds->get<double>() > 0;
 }
 
+/// More rows than this are a long answer.
+constexpr int64_t short_page = 100;
+
+/// What has side effects overlaps nothing, since it may touch what the others need. Long answers
+/// don't either: answers that nobody has read yet are counted before the next one is made.
+bool runs_alone(const method_info& m, const json& params) {
+  if (m.about->touches == access::effect)
+    return true;
+  auto limit = m.params->find("limit");
+  if (!limit)
+    return false;
+  auto given = params.find("limit");
+  return given == params.end() || !given->is_number_integer() || given->get<int64_t>() > short_page;
+}
+
 /// The id of a session in a parameter, also one written as text.
 std::optional<int64_t> session_in(const json& value) {
   if (value.is_number_integer() && value.get<int64_t>() > 0)
@@ -47,8 +62,9 @@ std::optional<std::string> take_request_key(const method_info& m, json& params) 
     return {};
   if (!key.is_string() || key.get_ref<const std::string&>().empty())
     throw bad_param("request_key", "request_key must be a string that is not empty");
-  if (key.get_ref<const std::string&>().size() > 500)
-    throw bad_param("request_key", "request_key must have at most 500 bytes");
+  if (key.get_ref<const std::string&>().size() > longest_request_key)
+    throw bad_param("request_key",
+                    fmt::format("request_key must have at most {} bytes", longest_request_key));
   return key.get<std::string>();
 }
 
@@ -75,9 +91,9 @@ request_error unknown_method(const std::string& name) {
 
 } // namespace
 
-connection::connection(caf::event_based_actor* self, connection_options options, write_out write)
-  : self_{self}, options_{std::move(options)}, write_{std::move(write)},
-    splitter_{options_.most_bytes}, mcp_{options_.profile} {
+connection::connection(caf::event_based_actor* self, connection_options options, sink out)
+  : self_{self}, options_{std::move(options)}, out_{std::move(out)}, splitter_{options_.most_bytes},
+    mcp_{options_.profile} {
 }
 
 connection::~connection() {
@@ -228,9 +244,16 @@ void connection::read_resource(const slot_ptr& s, resource_read wanted) {
 }
 
 void connection::cancel(const std::string& id) {
+  auto wanted = [&](const slot_ptr& s) { return s->asked.id == id; };
   for (const auto& s : slots_)
-    if (s->asked.id == id)
+    if (wanted(s))
       s->silent = true;
+  // What was not started is not done at all.
+  for (const auto& s : queued_)
+    if (wanted(s))
+      s->answered = true;
+  std::erase_if(queued_, wanted);
+  flush_answers();
   for (const auto& [ticket, s] : waiting_) {
     if (s->asked.id != id)
       continue;
@@ -252,11 +275,14 @@ void connection::start_what_may_start() {
   // A request that is refused at once comes back here; the loop below goes on with the next.
   if (std::exchange(starting_, true))
     return;
-  while (!queued_.empty()) {
+  while (!queued_.empty() && out_.has_room()) {
     auto s = queued_.front();
     auto m = find_method(s->method);
-    if (m && !may_start(*m))
-      break;
+    if (m) {
+      s->alone = runs_alone(*m, s->params);
+      if (!may_start(*s, *m))
+        break;
+    }
     queued_.pop_front();
     if (!m)
       refuse(s, unknown_method(s->method));
@@ -266,13 +292,11 @@ void connection::start_what_may_start() {
   starting_ = false;
 }
 
-bool connection::may_start(const method_info& m) const {
-  // Requests to one owner take effect in the order in which it gets them, so they may overlap;
-  // what has side effects overlaps nothing.
+bool connection::may_start(const slot& s, const method_info& m) const {
   if (running_ == 0)
     return true;
-  return running_ < options_.window && !running_effect_ && m.about->touches != access::effect
-         && m.owner == running_owner_;
+  // Requests to one owner take effect in the order in which it gets them, so they may overlap.
+  return running_ < options_.window && !running_alone_ && !s.alone && m.owner == running_owner_;
 }
 
 void connection::start(const slot_ptr& s, const method_info& m) {
@@ -302,7 +326,7 @@ void connection::start(const slot_ptr& s, const method_info& m) {
     ++running_;
     writing_ += m.about->touches == access::read ? 0 : 1;
     running_owner_ = m.owner;
-    running_effect_ = m.about->touches == access::effect;
+    running_alone_ = s->alone;
   }
   auto params = std::move(s->params);
   auto finished = [this, s, &m, alive = alive_](auto&& then) {
@@ -349,7 +373,7 @@ void connection::finish(const slot_ptr& s, const method_info& m) {
   --running_;
   writing_ -= m.about->touches == access::read ? 0 : 1;
   if (running_ == 0)
-    running_effect_ = false;
+    running_alone_ = false;
 }
 
 void connection::refuse(const slot_ptr& s, const request_error& error) {
@@ -378,10 +402,12 @@ void connection::flush_answers() {
 void connection::send(const slot& s, const std::string& line) {
   if (s.silent)
     return;
-  if (s.framed)
-    write_(fmt::format("Content-Length: {}\r\n\r\n{}", line.size(), line));
-  else
-    write_(line + "\n");
+  if (s.framed) {
+    out_.write(fmt::format("Content-Length: {}\r\n\r\n{}", line.size(), line));
+  } else {
+    out_.write(line);
+    out_.write("\n");
+  }
 }
 
 } // namespace orch

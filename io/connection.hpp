@@ -25,9 +25,14 @@ struct connection_options {
 /// promises. Belongs to the actor `self`, whose thread makes all calls and runs all callbacks.
 class connection {
 public:
-  using write_out = std::function<void(std::string_view)>;
+  /// Where answers go.
+  struct sink {
+    std::function<void(std::string_view)> write;
+    /// Is there room for more? While there is none, no request is started.
+    std::function<bool()> has_room = [] { return true; };
+  };
 
-  connection(caf::event_based_actor* self, connection_options options, write_out write);
+  connection(caf::event_based_actor* self, connection_options options, sink out);
   ~connection();
 
   /// The ways to the owners; null while they are being restarted.
@@ -35,6 +40,9 @@ public:
 
   void on_bytes(std::string_view bytes);
   void on_end();
+
+  /// There may be room for answers again.
+  void go_on() { start_what_may_start(); }
 
   /// Is there room for more input?
   bool wants_input() const;
@@ -62,6 +70,7 @@ private:
     bool tool = false;   ///< dress the answer as the result of tools/call
     bool modern = false; ///< of the stateless MCP era
     bool waits = false;
+    bool alone = false;  ///< overlaps nothing
     bool silent = false; ///< cancelled: nothing more is sent for it
     bool answered = false;
     uint64_t ticket = 0;
@@ -81,7 +90,7 @@ private:
 
   void queue(const slot_ptr& s);
   void start_what_may_start();
-  bool may_start(const method_info& m) const;
+  bool may_start(const slot& s, const method_info& m) const;
   void start(const slot_ptr& s, const method_info& m);
   void note_sessions(const method_info& m, const json& params, const caller& from);
   void finish(const slot_ptr& s, const method_info& m);
@@ -93,7 +102,7 @@ private:
 
   caf::event_based_actor* self_;
   connection_options options_;
-  write_out write_;
+  sink out_;
   frame_splitter splitter_;
   mcp_session mcp_;
   std::shared_ptr<const route_table> table_;
@@ -102,7 +111,7 @@ private:
   std::map<uint64_t, slot_ptr> waiting_; ///< started, held open, overtaken by later ones
   bool starting_ = false;
   std::string_view running_owner_;
-  bool running_effect_ = false;
+  bool running_alone_ = false;
   std::size_t running_ = 0; ///< ordered requests that owners have now
   std::size_t writing_ = 0; ///< of these, those that write
   std::map<int64_t, std::chrono::steady_clock::time_point> last_sign_of_life_;

@@ -34,8 +34,9 @@ public:
   void watch(int fd, short events, on_ready ready);
   void unwatch(int fd);
 
-  /// Runs until `finished` says so. `before_sleep` runs when all actors are idle.
-  void run(const std::function<bool()>& finished, const std::function<void()>& before_sleep);
+  /// Runs until `finished` says so. `each_round` runs after the actors had their turns; it is told
+  /// whether all of them are idle now.
+  void run(const std::function<bool()>& finished, const std::function<void(bool idle)>& each_round);
 
   /// Ends the loop for good: what has mail, now or later, runs on the scheduler's threads instead.
   void close();

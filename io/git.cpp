@@ -89,9 +89,6 @@ const repository_layout& git::layout() const {
 }
 
 std::string git::main_branch() {
-  auto checked_out = head(layout().root);
-  if (!checked_out.branch.empty() && (checked_out.commit || !layout().bare))
-    return checked_out.branch;
   constexpr std::string_view origin = "refs/remotes/origin/";
   auto target = parts_->ask(
     [&](auto& library) { return library.symbolic_target("refs/remotes/origin/HEAD"); },
@@ -104,7 +101,7 @@ std::string git::main_branch() {
   auto configured = ask_git::setting(parts_->program, "init.defaultBranch");
   if (configured && branch_exists(*configured))
     return *configured;
-  return checked_out.branch;
+  return head(layout().root).branch;
 }
 
 git_head git::head(const std::filesystem::path& directory) {

@@ -64,9 +64,9 @@ public:
 
   const repository_layout& layout() const;
 
-  /// The branch that work starts from and goes back to: the one checked out in the main work tree,
-  /// or, while that is detached, origin's default, main, master or init.defaultBranch, whichever
-  /// exists first. Empty if there is none.
+  /// The branch that work starts from and goes back to, as of now: origin's default, main, master
+  /// or init.defaultBranch, whichever exists here first, else the one checked out in the main work
+  /// tree. A side branch that somebody has checked out there is not it. Empty if there is none.
   std::string main_branch();
 
   /// What `directory`, a work tree of this repository, has checked out.

@@ -81,16 +81,23 @@ std::string title_of(std::string_view method) {
   return title;
 }
 
+/// Clients check the structured content of errors against the schema too, so it allows them.
+json output_schema(const method_info& m) {
+  auto schema = schema_of(*m.result, schema_use::result);
+  auto needed = schema.value("required", json::array());
+  schema.erase("required");
+  schema["properties"]["error"] = {{"type", "object"}, {"description", "if isError"}};
+  schema["anyOf"] = {{{"required", needed}}, {{"required", {"error"}}}};
+  return schema;
+}
+
 json tool_of(const method_info& m) {
   auto input = parameter_schema(m);
   if (auto limit = m.params->find("limit"))
     input["properties"][std::string{limit->name}]["default"] = page_over_mcp;
-  return {{"name", tool_name(m.about->name)},
-          {"title", title_of(m.about->name)},
-          {"description", m.about->doc},
-          {"inputSchema", std::move(input)},
-          {"outputSchema", schema_of(*m.result, schema_use::result)},
-          {"annotations", annotations(*m.about)}};
+  return {{"name", tool_name(m.about->name)}, {"title", title_of(m.about->name)},
+          {"description", m.about->doc},      {"inputSchema", std::move(input)},
+          {"outputSchema", output_schema(m)}, {"annotations", annotations(*m.about)}};
 }
 
 json group_tool(const tool_group& group, const std::vector<std::string_view>& methods) {

@@ -45,27 +45,23 @@ output::~output() {
 }
 
 void output::flush() {
-  std::size_t at = 0;
-  while (at < pending_.size() && !failed_) {
-    auto left = pending_.size() - at;
+  while (!empty() && !failed_) {
     auto blocking = own_fd_ < 0;
     if (blocking && !has_room(fd_))
       break;
-    auto count = ::write(blocking ? fd_ : own_fd_, pending_.data() + at,
-                         blocking ? std::min(left, safe_chunk) : left);
+    auto count = ::write(blocking ? fd_ : own_fd_, pending_.data() + written_,
+                         blocking ? std::min(size(), safe_chunk) : size());
     if (count >= 0)
-      at += static_cast<std::size_t>(count);
+      written_ += static_cast<std::size_t>(count);
     else if (errno == EAGAIN || errno == EWOULDBLOCK)
       break;
     else if (errno != EINTR)
       fail();
   }
-  pending_.erase(0, at);
-  if (pending_.empty() && pending_.capacity() > kept_capacity)
-    pending_.shrink_to_fit();
+  forget_written();
   if (failed_)
     return;
-  loop_.watch(fd_, pending_.empty() ? 0 : POLLOUT, [this](short revents) {
+  loop_.watch(fd_, empty() ? 0 : POLLOUT, [this](short revents) {
     if ((revents & POLLOUT) != 0)
       flush();
     else
@@ -73,10 +69,21 @@ void output::flush() {
   });
 }
 
+void output::forget_written() {
+  // Moving what is left for each small write would cost its length squared.
+  if (!empty() && written_ < kept_capacity)
+    return;
+  pending_.erase(0, written_);
+  written_ = 0;
+  if (pending_.empty() && pending_.capacity() > kept_capacity)
+    pending_.shrink_to_fit();
+}
+
 void output::fail() {
   if (std::exchange(failed_, true))
     return;
   pending_.clear();
+  written_ = 0;
   loop_.unwatch(fd_);
   broken_();
 }

@@ -26,8 +26,11 @@ namespace {
 /// A signal gives the server so long to answer what it has begun (contract, section 2: 5 s).
 constexpr std::chrono::milliseconds time_to_stop{4'500};
 
-/// Answers that nobody has read yet: beyond this no more requests are taken.
-constexpr std::size_t most_unread_answers = 8U << 20;
+/// Answers that nobody has read yet: beyond this no more requests are started.
+constexpr std::size_t most_unread_answers = 1U << 20;
+
+/// Answers are gathered up to this size while there is more to do.
+constexpr std::size_t worth_a_write = 64U << 10;
 
 constexpr std::size_t read_size = 64U << 10;
 
@@ -61,10 +64,10 @@ struct system_config : caf::actor_system_config {
 class server {
 public:
   server(caf::actor_system& system, workspace_files& files, const connection_options& options,
-         connection::write_out write)
+         connection::sink out)
     : loop_{std::make_shared<event_loop>(system)},
       loop(*loop_), repository_{system.spawn<caf::lazy_init>(repository, files.actors)},
-      self_{new_looped_actor(system)}, client{actor_pointer(), options, std::move(write)} {
+      self_{new_looped_actor(system)}, client{actor_pointer(), options, std::move(out)} {
     caf::anon_send(repository_, listen_to_routes{self_});
   }
 
@@ -220,8 +223,11 @@ int serve(const serve_options& options) {
   auto broken = false;
   auto finished = false;
   std::unique_ptr<output> out;
-  server serving{system, files, options.connection,
-                 [&](std::string_view bytes) { out->add(bytes); }};
+  server serving{system,
+                 files,
+                 options.connection,
+                 {[&](std::string_view bytes) { out->add(bytes); },
+                  [&] { return out->size() < most_unread_answers; }}};
   auto& loop = serving.loop;
   out = std::make_unique<output>(loop, protocol_output, [&] { broken = true; });
   input in{loop, STDIN_FILENO, [&](std::string_view bytes) { serving.client.on_bytes(bytes); },
@@ -239,11 +245,12 @@ int serve(const serve_options& options) {
   });
   auto ending = false;
   loop.run([&] { return finished; },
-           [&] {
-             out->flush();
+           [&](bool idle) {
+             if (idle || out->size() >= worth_a_write)
+               out->flush();
+             serving.client.go_on();
              serving.plan_progress();
-             in.want(serving.ready() && serving.client.wants_input()
-                     && out->size() < most_unread_answers);
+             in.want(serving.ready() && serving.client.wants_input());
              auto answered = in.ended() && serving.client.idle() && out->empty();
              if ((answered || broken) && !std::exchange(ending, true)) {
                in.stop();
@@ -258,29 +265,13 @@ int serve(const serve_options& options) {
   return 0;
 }
 
-int once(const serve_options& options, const std::string& method, const std::string& params) {
-  auto parsed = json::parse(params, nullptr, false);
-  if (parsed.is_discarded())
-    throw std::runtime_error{"--params is not JSON"};
-  auto files = open_workspace(options.repo);
-  system_config config;
-  caf::actor_system system{config};
-  std::string answer;
-  auto single = options.connection;
-  single.lasting = false;
-  server serving{system, files, single, [&](std::string_view bytes) { answer += bytes; }};
-  auto asked = false;
-  serving.loop.run([&] { return !answer.empty() && serving.client.idle(); },
-                   [&] {
-                     if (!serving.ready() || std::exchange(asked, true))
-                       return;
-                     serving.client.on_bytes(
-                       json{{"id", 1}, {"method", method}, {"params", parsed}}.dump() + "\n");
-                   });
-  auto got = nlohmann::ordered_json::parse(answer);
-  auto failed = got.contains("error");
+namespace {
+
+/// Prints the result or the error of an answer; returns the exit code.
+int print_answer(const nlohmann::ordered_json& answer) {
+  auto failed = answer.contains("error");
   auto text =
-    (failed ? nlohmann::ordered_json{{"error", got["error"]}} : got["result"]).dump(2) + "\n";
+    (failed ? nlohmann::ordered_json{{"error", answer["error"]}} : answer["result"]).dump(2) + "\n";
   for (std::string_view rest = text; !rest.empty();) {
     auto count = ::write(protocol_output, rest.data(), rest.size());
     if (count < 0 && errno != EINTR)
@@ -288,6 +279,31 @@ int once(const serve_options& options, const std::string& method, const std::str
     rest.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
   }
   return failed ? 1 : 0;
+}
+
+} // namespace
+
+int once(const serve_options& options, const std::string& method, const std::string& params) {
+  if (!json::accept(params))
+    return print_answer(
+      {{"error", {{"code", "parse_error"}, {"message", "--params is not JSON"}}}});
+  auto files = open_workspace(options.repo);
+  system_config config;
+  caf::actor_system system{config};
+  std::string answer;
+  auto single = options.connection;
+  single.lasting = false;
+  server serving{system, files, single, {[&](std::string_view bytes) { answer += bytes; }}};
+  auto asked = false;
+  serving.loop.run([&] { return !answer.empty() && serving.client.idle(); },
+                   [&](bool) {
+                     if (!serving.ready() || std::exchange(asked, true))
+                       return;
+                     serving.client.on_bytes(
+                       json{{"id", 1}, {"method", method}, {"params", json::parse(params)}}.dump()
+                       + "\n");
+                   });
+  return print_answer(nlohmann::ordered_json::parse(answer));
 }
 
 } // namespace orch

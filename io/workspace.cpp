@@ -62,18 +62,41 @@ std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, co
   return around;
 }
 
-/// Undoes the git side effects that dead servers left half done.
+/// Removes what there is of a worktree that was being made. How far that came is not known.
+void undo(git& repository, const intent& left) {
+  for (auto step : {0, 1}) {
+    try {
+      if (step == 0)
+        repository.remove_worktree(left.path);
+      else
+        repository.delete_branch(left.branch, left.base_commit);
+    } catch (const request_error& e) {
+      // Nothing was made yet, or somebody has committed to the branch: it stays.
+      if (e.code != errc::not_found && e.code != errc::conflict)
+        throw;
+    }
+  }
+}
+
+/// Undoes the git side effects that dead servers left half done. Servers that start at the same
+/// time do this one after the other.
 void recover(workspace_files& files, database& db, git repository) {
-  auto left = orphaned_intents(*std::make_unique<tx>(db, *files.around));
-  for (const auto& x : left) {
-    log_warning("undoing the half-made worktree {} of a server that died", x.path);
-    files.servers->wait_for_children_of(x.server_id);
-    repository.remove_worktree(x.path);
-    repository.delete_branch(x.branch, x.base_commit);
+  auto orphans = [&] {
+    tx t{db, *files.around};
+    return orphaned_intents(t);
+  };
+  if (orphans().empty())
+    return;
+  turnstile one_at_a_time{files.around->state_dir / "recovery.lock"};
+  one_at_a_time.enter();
+  for (const auto& left : orphans()) {
+    log_warning("undoing the half-made worktree {} of a server that died", left.path);
+    files.servers->wait_for_children_of(left.server_id);
+    undo(repository, left);
     files.writers->enter();
     db.exec("BEGIN IMMEDIATE");
     tx t{db, *files.around};
-    forget_intent(t, x.id);
+    forget_intent(t, left.id);
     db.exec("COMMIT");
     files.writers->leave();
   }

@@ -90,7 +90,10 @@ const method_info* find_method(std::string_view name) {
 json parameter_schema(const method_info& m) {
   auto schema = schema_of(*m.params, schema_use::parameters);
   if (m.about->writes())
-    schema["properties"]["request_key"] = {{"type", "string"}, {"description", request_key_doc}};
+    schema["properties"]["request_key"] = {{"type", "string"},
+                                           {"minLength", 1},
+                                           {"maxLength", longest_request_key},
+                                           {"description", request_key_doc}};
   return schema;
 }
 

@@ -17,6 +17,9 @@ enum class access : uint8_t {
   effect, ///< rows and something outside the database: git, files; overlaps nothing
 };
 
+/// The longest request_key, in bytes.
+constexpr std::size_t longest_request_key = 500;
+
 /// What a caller sees of a method.
 struct method {
   std::string_view name;

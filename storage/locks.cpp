@@ -33,7 +33,8 @@ bool contains(const lock_scope& prefix, const std::string& path) {
 enum class whose : uint8_t { others, own };
 
 std::string_view owner_sql(whose of) {
-  return of == whose::others ? "owner_session <> ?2" : "owner_session = ?2";
+  // The + keeps SQLite from taking the index by owner, who may hold many locks; a path has few.
+  return of == whose::others ? "owner_session <> ?2" : "+owner_session = ?2";
 }
 
 /// A lease on exactly `path` that excludes the scope.
@@ -103,9 +104,11 @@ std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t 
 }
 
 std::optional<lock> own_lock(tx& t, const lock_scope& scope, const std::string& owner) {
-  return t.first<lock>("FROM locks WHERE state = 'active' AND scope_path = ? AND owner_session = ? "
-                       "AND scope_type = ? ORDER BY id LIMIT 1",
-                       scope.scope_path, owner, scope.scope_type);
+  // The + keeps SQLite from taking the index by owner, who may hold many locks; a path has few.
+  return t.first<lock>(
+    "FROM locks WHERE state = 'active' AND scope_path = ? AND +owner_session = ? "
+    "AND scope_type = ? ORDER BY id LIMIT 1",
+    scope.scope_path, owner, scope.scope_type);
 }
 
 lock grant(tx& t, const lock_scope& scope, const wanted_locks& wanted) {

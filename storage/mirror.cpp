@@ -17,12 +17,25 @@ namespace {
 /// A person reads this; what does not fit is counted instead of shown.
 constexpr int64_t most_rows = 500;
 
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+/// The first bytes of a text, cut between characters.
+std::string_view beginning(std::string_view text, std::size_t most) {
+  if (text.size() <= most)
+    return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0U) == 0x80U)
+    --most;
+  return text.substr(0, most);
+}
+
 std::string cell(std::string_view text) {
   std::string out;
-  for (char c : text.substr(0, 200)) {
+  for (char c : beginning(text, 200)) {
     if (c == '|' || c == '\\' || c == '`' || c == '<' || c == '>')
       out += '\\';
-    out += c == '\n' || c == '\r' ? ' ' : c;
+    out += is_control(c) ? ' ' : c;
   }
   return out + (text.size() > 200 ? "…" : "");
 }
@@ -110,8 +123,8 @@ std::string tasks_section(tx& t) {
 
 std::string mermaid_text(std::string_view text) {
   std::string out;
-  for (char c : text.substr(0, 80))
-    out += c == '"' ? '\'' : (c == '\n' || c == '\r' || c == '`' ? ' ' : c);
+  for (char c : beginning(text, 80))
+    out += c == '"' ? '\'' : (is_control(c) || c == '`' ? ' ' : c);
   return out;
 }
 

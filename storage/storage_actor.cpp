@@ -53,7 +53,8 @@ request_error current_storage_error() {
 } // namespace
 
 int64_t db_version(tx& t) {
-  return t.number("SELECT db_version FROM mirror_meta WHERE id = 1").value_or(0) + t.changes();
+  return t.number("SELECT db_version FROM mirror_meta WHERE id = 1").value_or(0)
+         + t.unwritten_changes();
 }
 
 storage_state::~storage_state() {
@@ -73,6 +74,7 @@ void storage_state::begin_batch() {
   }
   in_batch = true;
   wakes = false;
+  changes = 0;
   lost = caf::error{};
   batch_began = std::chrono::steady_clock::now();
   self->send(self, commit_batch{++number});
@@ -92,11 +94,10 @@ caf::error storage_state::run(const transaction& job, caf::message& result) {
     return lost;
   try {
     db->prepare("SAVEPOINT request")->exec();
-    tx t{*db, *options.around};
+    tx t{*db, *options.around, changes};
     result = job.work(t);
-    if (t.changes() > 0)
-      t.run("UPDATE mirror_meta SET db_version = db_version + ? WHERE id = 1", t.changes());
     db->prepare("RELEASE request")->exec();
+    changes += t.changes();
     wakes = wakes || t.wakes();
     return {};
   } catch (...) {
@@ -108,6 +109,14 @@ caf::error storage_state::run(const transaction& job, caf::message& result) {
       db->exec("ROLLBACK TO request; RELEASE request");
     return refusal;
   }
+}
+
+void storage_state::write_version() {
+  if (changes == 0)
+    return;
+  auto raise = db->prepare("UPDATE mirror_meta SET db_version = db_version + ? WHERE id = 1");
+  bind_all(*raise, changes);
+  raise->exec();
 }
 
 void storage_state::read(const transaction& job) {
@@ -129,8 +138,10 @@ void storage_state::commit_batch_now() {
   if (in_batch) {
     in_batch = false;
     try {
-      if (!failed)
+      if (!failed) {
+        write_version();
         db->prepare("COMMIT")->exec();
+      }
     } catch (...) {
       failed = to_caf_error(current_storage_error());
     }

@@ -66,6 +66,7 @@ struct storage_state {
   std::vector<answer> batch;
   std::chrono::steady_clock::time_point batch_began;
   uint64_t number = 0; ///< of the open batch, or the last one
+  int64_t changes = 0; ///< of state, in the open batch
   bool in_batch = false;
   caf::error lost; ///< why SQLite gave up the open batch as a whole
   bool wakes = false;
@@ -73,6 +74,7 @@ struct storage_state {
   void begin_batch();
   caf::error run(const transaction& job, caf::message& result);
   void read(const transaction& job);
+  void write_version();
   void commit_batch_now();
 };
 

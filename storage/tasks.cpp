@@ -143,6 +143,16 @@ void check_may_begin(tx& t, const task& x, const std::optional<int64_t>& session
       {{"case_id", *other}, {"session_id", *session_id}}};
 }
 
+/// Ends the references of sessions that stopped while they were at the case. What they had leased
+/// for it goes to who works it now; otherwise it would stay locked until the leases end.
+void take_over_case(tx& t, int64_t case_id, const std::optional<int64_t>& session_id) {
+  auto earlier = session_at_case(t, case_id);
+  if (earlier && session_id && *earlier != *session_id)
+    t.run("UPDATE locks SET owner_session = ? WHERE owner_session = ? AND state = 'active'",
+          std::to_string(*session_id), std::to_string(*earlier));
+  end_refs_to_case(t, case_id, "superseded", session_id);
+}
+
 /// The case if it is in progress and, when a session is named, not another live session's.
 task get_case_in_progress(tx& t, int64_t case_id, const std::optional<int64_t>& session_id) {
   auto found = get_case(t, case_id);
@@ -269,7 +279,7 @@ task begin_case(tx& t, const case_begin& request) {
                               {"input_contract", value_of(begun.input_contract)},
                               {"fixtures", value_of(begun.fixtures)},
                               {"steps", request.steps}});
-  end_refs_to_case(t, begun.id, "superseded", request.session_id);
+  take_over_case(t, begun.id, request.session_id);
   if (request.session_id)
     point_session_at(t, *request.session_id,
                      {.case_id = begun.id,

@@ -25,7 +25,9 @@ struct surroundings {
 /// One request is one transaction; throwing undoes all of it.
 class tx {
 public:
-  tx(database& db, const surroundings& around) : db{db}, around{around}, now{around.now()} {}
+  /// `earlier_changes`: of requests before this one in the same SQLite transaction.
+  tx(database& db, const surroundings& around, int64_t earlier_changes = 0)
+    : db{db}, around{around}, now{around.now()}, earlier_changes_{earlier_changes} {}
 
   database& db;
   const surroundings& around;
@@ -34,6 +36,9 @@ public:
   /// Notes one change of state: raises db_version by one, once for each call.
   void changed() { ++changes_; }
   int64_t changes() const { return changes_; }
+
+  /// Changes of this transaction that db_version in the database does not show yet.
+  int64_t unwritten_changes() const { return earlier_changes_ + changes_; }
 
   /// After the commit, waiters in all processes look again.
   void wake_waiters() { wakes_ = true; }
@@ -61,7 +66,7 @@ public:
   template <record T, class... Args>
   std::vector<T> select(std::string_view tail, const Args&... args) {
     const auto& shape = shape_of<T>();
-    auto statement = db.prepare("SELECT " + columns_of(shape) + " " + std::string{tail});
+    auto statement = db.prepare(select_head<T>() + std::string{tail});
     bind_all(*statement, args...);
     std::vector<T> rows;
     while (statement->executeStep())
@@ -72,7 +77,7 @@ public:
   template <record T, class... Args>
   std::optional<T> first(std::string_view tail, const Args&... args) {
     const auto& shape = shape_of<T>();
-    auto statement = db.prepare("SELECT " + columns_of(shape) + " " + std::string{tail});
+    auto statement = db.prepare(select_head<T>() + std::string{tail});
     bind_all(*statement, args...);
     if (!statement->executeStep())
       return {};
@@ -105,27 +110,36 @@ public:
       throw no_such(what, id);
   }
 
-  /// Inserts all columns but the id, and fills in the id.
+  /// Inserts all columns but the id, and fills in the id. A record type has one table.
   template <record T>
   void insert(std::string_view table, T& row) {
     const auto& shape = shape_of<T>();
-    auto statement = db.prepare(insert_sql(table, shape));
+    static const auto sql = insert_sql(table, shape);
+    auto statement = db.prepare(sql);
     bind_row(*statement, shape, &row);
     statement->exec();
     row.id = db.raw().getLastInsertRowid();
   }
 
-  /// Writes all columns of the row with that id.
+  /// Writes all columns of the row with that id. A record type has one table.
   template <record T>
   void update(std::string_view table, const T& row) {
     const auto& shape = shape_of<T>();
-    auto statement = db.prepare(update_sql(table, shape));
+    static const auto sql = update_sql(table, shape);
+    auto statement = db.prepare(sql);
     auto index = bind_row(*statement, shape, &row);
     statement->bind(index, row.id);
     statement->exec();
   }
 
 private:
+  template <record T>
+  static const std::string& select_head() {
+    static const auto head = "SELECT " + columns_of(shape_of<T>()) + " ";
+    return head;
+  }
+
+  int64_t earlier_changes_ = 0;
   int64_t changes_ = 0;
   bool wakes_ = false;
 };

@@ -1,5 +1,6 @@
 #include "storage/worktrees.hpp"
 
+#include "storage/current_refs.hpp"
 #include "storage/locks.hpp"
 #include "storage/paging.hpp"
 #include "storage/sessions.hpp"
@@ -127,13 +128,22 @@ std::vector<worktree> unmerged_children(tx& t, int64_t worktree_id) {
                             worktree_id);
 }
 
-std::vector<worktree> prunable_worktrees(tx& t, timestamp before) {
+std::vector<prune_candidate> prune_candidates(tx& t) {
   suspend_sessions_of_dead_servers(t);
-  return t.select<worktree>("FROM worktrees WHERE kind <> 'main' AND status <> 'removed' AND "
-                            "created_at <= ?1 AND NOT EXISTS "
-                            "(SELECT 1 FROM sessions s WHERE s.id = worktrees.owner_session_id AND "
-                              + live_session_sql("s", "?2") + ") ORDER BY id",
-                            before, t.now);
+  std::vector<prune_candidate> candidates;
+  for (auto& row : t.select<worktree>("FROM worktrees WHERE kind <> 'main' AND status NOT IN "
+                                      "('removed', 'planned') ORDER BY id")) {
+    prune_candidate candidate;
+    auto session_id = row.owner_session_id.value_or(0);
+    candidate.in_use =
+      t.number("SELECT 1 FROM sessions s WHERE s.id = ?1 AND " + live_session_sql("s", "?2"),
+               session_id, t.now)
+        .has_value();
+    candidate.resumable = active_ref(t, session_id).has_value();
+    candidate.row = std::move(row);
+    candidates.push_back(std::move(candidate));
+  }
+  return candidates;
 }
 
 int64_t locks_on(tx& t, const std::string& path) {

@@ -58,9 +58,15 @@ worktree mark_merged_to_parent(tx& t, int64_t worktree_id);
 /// Children that were neither merged nor removed.
 std::vector<worktree> unmerged_children(tx& t, int64_t worktree_id);
 
-/// Worktrees that prune looks at: not main, not removed, of no session or an ended or silent one,
-/// made before `before`.
-std::vector<worktree> prunable_worktrees(tx& t, timestamp before);
+/// A worktree that prune looks at.
+struct prune_candidate {
+  worktree row;
+  bool in_use = false;    ///< its session shows signs of life
+  bool resumable = false; ///< its session can be resumed
+};
+
+/// All worktrees but the main one, the planned and the removed.
+std::vector<prune_candidate> prune_candidates(tx& t);
 
 /// Active locks of other sessions that overlap the (normalized) path.
 int64_t locks_on(tx& t, const std::string& path);

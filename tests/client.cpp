@@ -329,7 +329,7 @@ json error_of(const json& answer) {
 }
 
 sandbox::sandbox() {
-  auto name = (std::filesystem::temp_directory_path() / "orch é XXXXXX").string();
+  auto name = (std::filesystem::temp_directory_path() / "orch contract é XXXXXX").string();
   REQUIRE(::mkdtemp(name.data()) != nullptr);
   base = std::filesystem::canonical(name);
   root = base / "repo";

@@ -70,6 +70,24 @@ TEST_CASE_METHOD(lock_owner_fixture, "a cancelled wait leaves the line", "[locks
   CHECK(acquire("3", "a")->result);
 }
 
+TEST_CASE_METHOD(lock_owner_fixture,
+                 "a wait that is cancelled on its way into the line leaves it too", "[locks]") {
+  auto held = acquire("1", "a");
+  lock_acquire request;
+  request.scope_type = "file";
+  request.scope_path = "a";
+  request.owner_session = "2";
+  request.wait_seconds = 60;
+  caller from;
+  from.ticket = 43;
+  auto waiting = ask<lock>(owner, call<lock_acquire>{request, from}, /*run_now=*/false);
+  caf::anon_send(owner, cancel_wait{43});
+  run();
+  CHECK(waiting->error);
+  CHECK(release(held->result->id)->result);
+  CHECK(acquire("3", "a")->result);
+}
+
 TEST_CASE_METHOD(lock_owner_fixture, "the end of the owner answers those who wait", "[locks]") {
   acquire("1", "a");
   auto waiting = acquire("2", "a", 60);

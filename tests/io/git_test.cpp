@@ -56,17 +56,17 @@ TEST_CASE("git.head refuses what is no work tree of the repository", "[git]") {
   CHECK(error_of([&] { repository.changes(root / "sub"); }).code == errc::failed_precondition);
 }
 
-TEST_CASE("git.main_branch finds a branch while the head is detached", "[git]") {
+TEST_CASE("git.main_branch is no side branch, and is found while the head is detached", "[git]") {
   git_sandbox box;
   auto root = box.make_repository(box.base / "repo", some_kind_of_repository());
   auto repository = box.open(root);
   box.git(root, {"branch", "trunk"});
   box.git(root, {"branch", "develop"});
   box.git(root, {"checkout", "--quiet", "trunk"});
-  CHECK(repository.main_branch() == "trunk");
-  box.git(root, {"checkout", "--quiet", "--detach"});
   CHECK(repository.main_branch() == "main");
   box.git(root, {"branch", "--quiet", "--delete", "--force", "main"});
+  CHECK(repository.main_branch() == "trunk");
+  box.git(root, {"checkout", "--quiet", "--detach"});
   CHECK(repository.main_branch().empty());
   box.git(root, {"config", "init.defaultBranch", "trunk"});
   CHECK(repository.main_branch() == "trunk");

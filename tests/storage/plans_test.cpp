@@ -107,7 +107,7 @@ TEST_CASE_METHOD(plan_fixture, "a rollup is decided once, and only after it was 
   CHECK(approve() == errc::failed_precondition);
 }
 
-TEST_CASE_METHOD(plan_fixture, "graph.checklist.upsert keeps one item for each place", "[plans]") {
+TEST_CASE_METHOD(plan_fixture, "storage keeps one checklist item for each place", "[plans]") {
   auto id = add();
   auto put = [&](const std::string& text, int64_t order) {
     graph_checklist_upsert request;

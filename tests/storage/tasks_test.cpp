@@ -219,6 +219,22 @@ TEST_CASE_METHOD(task_fixture, "the case of a session whose server died can be b
   CHECK_FALSE(in_tx([&](tx& t) { return active_ref(t, dying); }));
 }
 
+TEST_CASE_METHOD(task_fixture, "who takes a case over from a dead session gets its locks",
+                 "[tasks]") {
+  auto id = create("case");
+  auto dying = open_session(/*server=*/7);
+  auto other = open_session();
+  begin(id, dying);
+  auto held = in_tx([&](tx& t) {
+    return acquire_locks(t, {std::to_string(dying), {{"prefix", "src", "exclusive"}}, 600}).front();
+  });
+  dead_servers.insert(7);
+  begin(id, other);
+  auto now_held = in_tx([&](tx& t) { return t.get<lock>("locks", held.id, "lock"); });
+  CHECK(now_held.owner_session == std::to_string(other));
+  CHECK(now_held.state == "active");
+}
+
 TEST_CASE_METHOD(task_fixture,
                  "resume.next gives in_progress before blocked before todo, then urgency",
                  "[tasks]") {
