@@ -18,6 +18,13 @@ transaction waiting_room::look_transaction() const {
   return {[now, held = held_](tx& t) {
             waits_looked_at seen;
             for (const auto& [id, request] : held) {
+              if (request.cancelled) {
+                // What it was granted in the meantime is given back: nobody will use it.
+                leave_line(t, id);
+                request.give_up(t);
+                seen.ended.emplace(id, request_error{errc::timeout, "the wait was cancelled"});
+                continue;
+              }
               auto state = look_at_wait(t, id);
               if (state.over && state.granted) {
                 seen.granted.emplace(id, request.answer(t, state));

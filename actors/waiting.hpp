@@ -44,6 +44,7 @@ struct held_request {
   caf::response_promise promise;
   std::chrono::steady_clock::time_point deadline;
   int64_t wait_seconds = 0;
+  bool cancelled = false;
   /// The answer once it is granted; runs in the transaction that takes the wait off the books.
   std::function<caf::message(tx&, const wait_state&)> answer;
   std::function<void(tx&)> give_up; ///< runs in the transaction that leaves the line
@@ -112,7 +113,7 @@ public:
     for (auto& [id, request] : held_) {
       if (request.ticket != ticket)
         continue;
-      request.deadline = {};
+      request.cancelled = true;
       look(self, parts);
       return;
     }
@@ -140,8 +141,7 @@ private:
   void hold(Self* self, const tree& parts, int64_t waiter_id, held_request request) {
     auto now = std::chrono::steady_clock::now();
     request.deadline = now + std::chrono::seconds{request.wait_seconds};
-    if (cancelled_.erase(request.ticket) > 0)
-      request.deadline = {};
+    request.cancelled = cancelled_.erase(request.ticket) > 0;
     held_.emplace(waiter_id, std::move(request));
     // It may have been granted between getting in line and now, with nobody here to hear of it.
     look(self, parts);

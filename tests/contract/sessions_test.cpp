@@ -98,12 +98,14 @@ TEST_CASE_METHOD(contract, "session.open starts from the main branch of the mome
   CHECK(git({"rev-parse", tree["branch"]}) == newer);
 }
 
-TEST_CASE_METHOD(contract, "session.open starts from the branch that it calls main", "[sessions]") {
+TEST_CASE_METHOD(contract, "session.open starts from the main branch, not from a side branch",
+                 "[sessions]") {
   git({"checkout", "--quiet", "-b", "side"});
   commit(root, "side.txt", "side\n");
   auto context = open();
   CHECK(git({"rev-parse", context["session_root_worktree"]["branch"]})
-        == git({"rev-parse", context["main_worktree"]["branch"]}));
+        == git({"rev-parse", "main"}));
+  CHECK(context["main_worktree"]["branch"] == "side");
 }
 
 TEST_CASE_METHOD(contract, "session.open works while the HEAD is detached", "[sessions]") {

@@ -148,7 +148,7 @@ TEST_CASE_METHOD(task_fixture, "only legal changes of status are made", "[tasks]
   CHECK(change(a_case, "blocked") == errc::none);
 }
 
-TEST_CASE_METHOD(task_fixture, "step.check fills planned steps and appends others", "[tasks]") {
+TEST_CASE_METHOD(task_fixture, "storage fills planned steps and appends others", "[tasks]") {
   auto id = create("case");
   begin(id, {}, {"one", "two"});
   begin(id, {}, {"one", "two"});
