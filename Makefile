@@ -1,5 +1,6 @@
 # Everything a person types. `make run-serve` and `make test` install what is missing and build first.
 
+MAKEFLAGS += --no-print-directory
 BUILD ?= build
 REPO ?= .
 PROGRAM = $(BUILD)/codex-orchestrator

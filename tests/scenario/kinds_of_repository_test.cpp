@@ -60,7 +60,8 @@ TEST_CASE_METHOD(kinds, "session.open works in a bare repository", "[scenario]")
   CHECK(on->finish().code == 0);
 }
 
-TEST_CASE_METHOD(kinds, "a session starts from the default branch while the HEAD is detached", "[scenario]") {
+TEST_CASE_METHOD(kinds, "a session starts from the default branch while the HEAD is detached",
+                 "[scenario]") {
   auto at = make(base / "detached");
   git_in(at, {"checkout", "--quiet", "--detach"});
   auto head = git_in(at, {"rev-parse", "HEAD"});
