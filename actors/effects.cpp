@@ -19,7 +19,7 @@ void effects::ask(const transaction& job) {
 
 git& effects::repository() {
   if (!git_)
-    git_.emplace(parts_.open_git());
+    git_ = parts_.open_git();
   return *git_;
 }
 

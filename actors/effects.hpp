@@ -19,7 +19,7 @@ struct tree {
   caf::actor storage;
   caf::actor reader;
   std::shared_ptr<const surroundings> around;
-  std::function<git()> open_git;
+  std::function<std::shared_ptr<git>()> open_git;
   /// Calls back, in another thread, when waiters should look again; until the result is dropped.
   std::function<std::shared_ptr<void>(std::function<void()>)> watch;
 };
@@ -92,7 +92,7 @@ private:
 
   const tree& parts_;
   caf::scoped_actor self_;
-  std::optional<git> git_;
+  std::shared_ptr<git> git_;
 };
 
 /// Something to be run in a thread of its own; what it returns is the answer.

@@ -1,6 +1,7 @@
 #include "io/workspace.hpp"
 
 #include "config/config.hpp"
+#include "io/git_pool.hpp"
 #include "io/log.hpp"
 #include "io/wake_file.hpp"
 #include "storage/schema.hpp"
@@ -80,7 +81,7 @@ void undo(git& repository, const intent& left) {
 
 /// Undoes the git side effects that dead servers left half done. Servers that start at the same
 /// time do this one after the other.
-void recover(workspace_files& files, database& db, git repository) {
+void recover(workspace_files& files, database& db, git& repository) {
   auto orphans = [&] {
     tx t{db, *files.around};
     return orphaned_intents(t);
@@ -111,16 +112,16 @@ workspace_files open_workspace(const fs::path& directory) {
   files.servers = std::make_shared<presence>(dir / "servers.lock");
   files.writers = std::make_shared<turnstile>(dir / "write.lock");
   files.around = make_surroundings(files, dir);
-  auto open_git = [layout = files.layout, servers = files.servers, file = dir / "git.lock"] {
+  git_pool repositories{[layout = files.layout, servers = files.servers, file = dir / "git.lock"] {
     return git{layout, file, {servers->children_descriptor()}};
-  };
+  }};
   auto file = dir / "state.db";
   files.writers->enter();
   auto db = open_state(file);
   files.writers->leave();
   if (!is_excluded(files.layout))
-    open_git().exclude(std::string{excluded});
-  recover(files, *db, open_git());
+    repositories.take()->exclude(std::string{excluded});
+  recover(files, *db, *repositories.take());
   auto& storage = files.actors.storage;
   storage.file = file;
   storage.around = files.around;
@@ -128,7 +129,7 @@ workspace_files open_workspace(const fs::path& directory) {
   storage.enter = [writers = files.writers] { writers->enter(); };
   storage.leave = [writers = files.writers] { writers->leave(); };
   files.actors.parts.around = files.around;
-  files.actors.parts.open_git = open_git;
+  files.actors.parts.open_git = [repositories]() mutable { return repositories.take(); };
   files.actors.parts.watch = [wake = dir / "wake"](std::function<void()> look) {
     return std::make_shared<wake_watch>(wake, std::move(look));
   };
