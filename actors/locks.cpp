@@ -19,6 +19,9 @@ std::vector<lock_scope> normalized(const surroundings& around, std::vector<lock_
     scopes[i].scope_path = normalize_path(around, name, scopes[i].scope_path);
     if (scopes[i].scope_type == "file" && scopes[i].scope_path == ".")
       throw bad_param(name, "the repository itself is no file; lease it as a prefix");
+    if (scopes[i].scope_type == "file"
+        && std::filesystem::is_directory(around.repo_root / scopes[i].scope_path))
+      throw bad_param(name, "it is a directory; lease it as a prefix");
   }
   return scopes;
 }
@@ -49,6 +52,7 @@ template <class M>
 std::variant<typename M::result, line_place> begin(tx& t, const M& request,
                                                    const wanted_locks& wanted) {
   owner_must_be_open(t, wanted.owner);
+  drop_dead_waiters(t);
   auto taken = take_locks(t, wanted);
   if (auto granted = std::get_if<std::vector<lock>>(&taken))
     return as_result(std::move(*granted), request);

@@ -29,7 +29,8 @@ family find_family(effects& fx, const worktree_merge_to_parent& request) {
       throw request_error{errc::failed_precondition,
                           fmt::format("worktree #{} has no parent to merge into", child.id),
                           {{"kind", child.kind}}};
-    if (child.merge_state != "active")
+    // One that was merged and worked on since is merged again.
+    if (child.merge_state != "active" && child.merge_state != "merged_to_parent")
       throw request_error{errc::failed_precondition,
                           fmt::format("worktree #{} is {}", child.id, child.merge_state),
                           {{"merge_state", child.merge_state}}};
@@ -75,8 +76,11 @@ std::string merge_into(git& repository, const family& who) {
   auto merged = repository.merge(ours, theirs);
   if (!merged.conflicts.empty())
     throw request_error{errc::conflict,
-                        fmt::format("{} and {} conflict in {} files", who.child.branch,
-                                    who.parent.branch, merged.conflicts.size()),
+                        fmt::format("{} and {} conflict in {}; merge {} into {} in {}, resolve and "
+                                    "commit, then call this again",
+                                    who.child.branch, who.parent.branch,
+                                    fmt::join(merged.conflicts, ", "), who.parent.branch,
+                                    who.child.branch, who.child.path),
                         {{"paths", merged.conflicts}}};
   auto commit = repository.commit(
     merged.tree, {ours, theirs},
@@ -86,6 +90,23 @@ std::string merge_into(git& repository, const family& who) {
   else
     repository.update_ref("refs/heads/" + who.parent.branch, commit, ours);
   return commit;
+}
+
+/// A child that was merged once may have new commits; git knows.
+void children_must_be_merged(effects& fx, const worktree& parent, const std::string& head) {
+  auto children = fx.store([id = parent.id](tx& t) { return live_children(t, id); });
+  auto unmerged = json::array();
+  for (const auto& child : children) {
+    auto commit = fx.repository().commit_of("refs/heads/" + child.branch);
+    if (commit && fx.repository().distance(head, *commit).ahead > 0)
+      unmerged.push_back(child.id);
+  }
+  if (!unmerged.empty())
+    throw request_error{
+      errc::failed_precondition,
+      fmt::format("{} of the child worktrees have commits that are not merged yet",
+                  unmerged.size()),
+      {{"worktree_ids", unmerged}}};
 }
 
 int64_t rounded_up_quarters(int64_t minutes) {
@@ -197,6 +218,7 @@ queued_main_merge request_main_merge(effects& fx, const merge_main_request& requ
     throw bad_param("target_branch", "target_branch is the branch that is to be merged");
   must_be_committed(repository, from);
   auto head = head_commit(repository, from);
+  children_must_be_merged(fx, from, head);
   queued_main_merge queued;
   queued.main_merge_request =
     fx.store([&](tx& t) { return queue_main_merge(t, request, target, head); });

@@ -21,7 +21,8 @@ fs::path mirror_path(const surroundings& around, const std::optional<std::string
     throw bad_param("target_path", "target_path must not contain NUL");
   auto path = fs::weakly_canonical(around.repo_root / *wanted);
   auto inside = path.lexically_relative(around.repo_root);
-  if (inside.empty() || *inside.begin() == ".." || *inside.begin() == ".git")
+  auto in_git = std::find(inside.begin(), inside.end(), ".git") != inside.end();
+  if (inside.empty() || *inside.begin() == ".." || in_git)
     throw bad_param("target_path",
                     "target_path must lie inside the repository " + around.repo_root.string());
   if (path.extension() != ".md")

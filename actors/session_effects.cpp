@@ -85,6 +85,9 @@ opened_session open_for_resume(effects& fx, const session_open& request) {
     opened.session = made;
     opened.action_required = "select_resume_candidate";
     opened.resume_candidates = candidates_for(t, made.id, {});
+    if (opened.resume_candidates->empty())
+      opened.note = "No session has stopped with unfinished work. Call session.open with intent "
+                    "new_work to start some.";
     return opened;
   });
 }
@@ -93,6 +96,10 @@ opened_session open_for_new_work(effects& fx, const session_open& request) {
   auto branch = branch_of_main_work_tree(fx);
   auto start = fx.main_branch();
   auto base = fx.repository().commit_of(start.empty() ? "HEAD" : "refs/heads/" + start);
+  if (!base && !fx.around.main_branch.empty())
+    throw request_error{errc::failed_precondition,
+                        fmt::format("the main_branch {} of .codex-orch/config.json does not exist",
+                                    fx.around.main_branch)};
   if (!base)
     throw request_error{
       errc::failed_precondition,

@@ -7,6 +7,12 @@
 
 namespace orch {
 
+namespace {
+
+constexpr std::chrono::milliseconds longest_pause{5'000};
+
+} // namespace
+
 waiting_room::~waiting_room() {
   for (auto& [id, request] : held_)
     request.promise.deliver(
@@ -16,6 +22,7 @@ waiting_room::~waiting_room() {
 transaction waiting_room::look_transaction() const {
   auto now = std::chrono::steady_clock::now();
   return {[now, held = held_](tx& t) {
+            drop_dead_waiters(t);
             waits_looked_at seen;
             for (const auto& [id, request] : held) {
               if (request.cancelled) {
@@ -33,11 +40,13 @@ transaction waiting_room::look_transaction() const {
                 seen.ended.emplace(id, request_error{errc::failed_precondition,
                                                      "the session that waited has ended"});
               } else if (request.deadline <= now) {
+                auto held_up_by = what_holds_up(t, id);
                 leave_line(t, id);
                 request.give_up(t);
                 seen.ended.emplace(
                   id, request_error{errc::timeout,
-                                    fmt::format("not free within {} s", request.wait_seconds)});
+                                    fmt::format("not free within {} s", request.wait_seconds),
+                                    held_up_by});
               } else {
                 seen.look_again_at = state.look_again_at;
               }
@@ -58,6 +67,18 @@ void waiting_room::answer(const waits_looked_at& seen) {
     take(id).deliver(to_caf_error(refusal));
 }
 
+void waiting_room::refuse_overdue(const caf::error& why) {
+  auto now = std::chrono::steady_clock::now();
+  for (auto entry = held_.begin(); entry != held_.end();) {
+    if (entry->second.deadline <= now) {
+      entry->second.promise.deliver(caf::error{why});
+      entry = held_.erase(entry);
+    } else {
+      ++entry;
+    }
+  }
+}
+
 std::chrono::milliseconds waiting_room::until_next(
   const std::optional<timestamp>& lease_end) const {
   using namespace std::chrono;
@@ -69,7 +90,8 @@ std::chrono::milliseconds waiting_room::until_next(
     auto now = duration_cast<microseconds>(system_clock::now().time_since_epoch());
     delay = std::min(delay, ceil<milliseconds>(microseconds{lease_end->us} - now) + 1ms);
   }
-  return std::max(delay, 1ms);
+  // Looked at now and then even so: a process may die between its commit and its hint.
+  return std::clamp(delay, 1ms, longest_pause);
 }
 
 } // namespace orch

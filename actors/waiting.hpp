@@ -101,9 +101,8 @@ public:
           finish_look(self, parts, seen.look_again_at);
         },
         [this, self, parts](const caf::error& e) {
-          for (auto& [id, request] : held_)
-            request.promise.deliver(e);
-          held_.clear();
+          // They are still in line; only those whose time is over learn that it went wrong.
+          refuse_overdue(e);
           finish_look(self, parts, {});
         });
   }
@@ -186,6 +185,7 @@ private:
 
   transaction look_transaction() const;
   void answer(const waits_looked_at& seen);
+  void refuse_overdue(const caf::error& why);
   std::chrono::milliseconds until_next(const std::optional<timestamp>& lease_end) const;
 
   template <class Self>

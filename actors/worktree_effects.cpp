@@ -8,6 +8,9 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+#include <set>
+
 namespace orch {
 
 namespace fs = std::filesystem;
@@ -227,47 +230,127 @@ std::string unsaved_work::words() const {
   return out;
 }
 
+namespace {
+
+/// The git directory of a linked worktree, as its .git file names it; empty if it has none.
+fs::path metadata_of(const fs::path& path) {
+  std::ifstream file{path / ".git"};
+  std::string line;
+  std::getline(file, line);
+  constexpr std::string_view prefix = "gitdir: ";
+  return line.starts_with(prefix) ? fs::path{line.substr(prefix.size())} : fs::path{};
+}
+
+/// What git has in hand or keeps only here, in words.
+std::vector<std::string> unfinished_business(const fs::path& path) {
+  auto metadata = metadata_of(path);
+  std::vector<std::string> found;
+  for (auto [name, words] : std::initializer_list<std::pair<const char*, const char*>>{
+         {"rebase-merge", "a rebase in progress"},
+         {"rebase-apply", "a rebase in progress"},
+         {"MERGE_HEAD", "a merge in progress"},
+         {"CHERRY_PICK_HEAD", "a cherry-pick in progress"},
+         {"modules", "submodules with repositories of their own"},
+         {"locked", "a lock by git worktree lock"}})
+    if (!metadata.empty() && fs::exists(metadata / name))
+      found.emplace_back(words);
+  return found;
+}
+
+/// Commits of `head` that neither main nor the parent's branch has.
+int64_t commits_only_in(effects& fx, const worktree& of, const std::string& head) {
+  auto& repository = fx.repository();
+  auto count = repository.distance(unmerged_base(repository, of, {}), head).ahead;
+  // What went into the parent's branch is not lost, wherever main is.
+  if (auto parent = parent_of(fx, of))
+    if (auto into = repository.commit_of("refs/heads/" + parent->branch))
+      count = std::min(count, repository.distance(*into, head).ahead);
+  return count;
+}
+
+/// Keeps what only this worktree has under `ref`, and a branch tip that is not checked out there
+/// under `ref`-branch.
+void back_up(effects& fx, const worktree& row, const std::string& ref,
+             const std::optional<std::string>& tip) {
+  auto& repository = fx.repository();
+  auto on_disk = fs::is_directory(row.path);
+  if (on_disk)
+    repository.keep(row.path, ref);
+  else if (tip)
+    repository.update_ref(ref, *tip, {});
+  if (on_disk && tip && repository.head(row.path).commit != tip)
+    repository.update_ref(ref + "-branch", *tip, {});
+}
+
+/// Removes directory, metadata and the branch while it is at `tip`. What is gone already, and a
+/// branch that somebody uses or has moved, is left as it is.
+void take_off_disk(effects& fx, const worktree& row, const std::optional<std::string>& tip) {
+  try {
+    fx.repository().remove_worktree(row.path);
+  } catch (const request_error& e) {
+    if (e.code != errc::not_found)
+      throw;
+  }
+  try {
+    if (tip)
+      fx.repository().delete_branch(row.branch, tip);
+  } catch (const request_error& e) {
+    if (e.code != errc::conflict && e.code != errc::failed_precondition)
+      throw;
+  }
+}
+
+/// Repositories inside the worktree cannot be kept in a commit.
+void refuse_nested_repositories(const worktree& row, const unsaved_work& unsaved) {
+  for (const auto& file : unsaved.files)
+    if (file.ends_with('/') || file.starts_with("submodules"))
+      throw request_error{errc::failed_precondition,
+                          fmt::format("worktree #{} holds another repository ({}), which no backup "
+                                      "can keep; move it away first",
+                                      row.id, file),
+                          {{"files", unsaved.files}}};
+}
+
+} // namespace
+
 unsaved_work find_unsaved_work(effects& fx, const worktree& of) {
   auto& repository = fx.repository();
   unsaved_work found;
+  std::set<std::string> heads;
+  if (auto tip = repository.commit_of("refs/heads/" + of.branch))
+    heads.insert(*tip);
   if (fs::is_directory(of.path)) {
     auto changes = repository.changes(of.path);
     found.files = std::move(changes.dirty);
     found.files.insert(found.files.end(), changes.untracked.begin(), changes.untracked.end());
+    for (auto& words : unfinished_business(of.path))
+      found.files.push_back(std::move(words));
+    // A detached HEAD may hold commits that no branch has.
+    if (auto head = repository.head(of.path).commit)
+      heads.insert(*head);
   }
-  auto head = repository.commit_of("refs/heads/" + of.branch);
-  if (!head)
-    return found;
-  found.commits = repository.distance(unmerged_base(repository, of, {}), *head).ahead;
-  // What went into the parent's branch is not lost, wherever main is.
-  if (auto parent = parent_of(fx, of))
-    if (auto into = repository.commit_of("refs/heads/" + parent->branch))
-      found.commits = std::min(found.commits, repository.distance(*into, *head).ahead);
+  for (const auto& head : heads)
+    found.commits += commits_only_in(fx, of, head);
   return found;
 }
 
 removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force) {
-  auto& repository = fx.repository();
   removed_worktree removed;
-  auto unsaved = row.status == "planned" ? unsaved_work{} : find_unsaved_work(fx, row);
-  if (!unsaved.none() && !force)
-    throw request_error{errc::failed_precondition,
-                        fmt::format("worktree #{} has {}", row.id, unsaved.words()),
-                        {{"files", unsaved.files}, {"unmerged_commits", unsaved.commits}}};
-  auto on_disk = fs::is_directory(row.path);
-  if (!unsaved.none()) {
-    removed.backup_ref =
-      fmt::format("refs/codex-orch/backup/{}-{}-{}", row.branch, row.id, fx.around.now().us);
-    if (on_disk)
-      repository.keep(row.path, *removed.backup_ref);
-    else
-      repository.update_ref(*removed.backup_ref, *repository.commit_of("refs/heads/" + row.branch),
-                            {});
-  }
   if (row.status != "planned") {
-    removed.reclaimed_bytes = on_disk ? disk_use(row.path) : 0;
-    repository.remove_worktree(row.path);
-    repository.delete_branch(row.branch);
+    auto tip = fx.repository().commit_of("refs/heads/" + row.branch);
+    auto unsaved = find_unsaved_work(fx, row);
+    if (!unsaved.none() && !force)
+      throw request_error{errc::failed_precondition,
+                          fmt::format("worktree #{} has {}", row.id, unsaved.words()),
+                          {{"files", unsaved.files}, {"unmerged_commits", unsaved.commits}}};
+    if (!unsaved.none()) {
+      refuse_nested_repositories(row, unsaved);
+      removed.backup_ref =
+        fmt::format("refs/codex-orch/backup/{}-{}-{}", row.branch, row.id, fx.around.now().us);
+      back_up(fx, row, *removed.backup_ref, tip);
+    }
+    removed.reclaimed_bytes = fs::is_directory(row.path) ? disk_use(row.path) : 0;
+    take_off_disk(fx, row, tip);
   }
   removed.worktree = fx.store([id = row.id](tx& t) { return mark_removed(t, id); });
   return removed;
@@ -330,7 +413,8 @@ pruned_worktrees prune_worktrees(effects& fx, const worktree_prune& request) {
   for (const auto& candidate : fx.store([](tx& t) { return prune_candidates(t); })) {
     const auto& row = candidate.row;
     try {
-      if (!fs::exists(row.path)) {
+      std::error_code unreadable; // counts as there
+      if (!fs::exists(row.path, unreadable) && !unreadable) {
         // Its branch stays, and with it whatever was committed.
         if (!request.dry_run)
           forget_missing(fx, row);

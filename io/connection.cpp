@@ -12,7 +12,7 @@ namespace orch {
 namespace {
 
 /// Signs of life that are closer together than this are not worth a message.
-constexpr std::chrono::seconds sign_of_life_interval{5};
+constexpr std::chrono::seconds sign_of_life_interval{1};
 
 /// Tickets name requests to owners that serve several connections, so they are the process's.
 std::atomic<uint64_t> last_ticket{0};

@@ -21,7 +21,8 @@ const std::vector<guide>& guides() {
 2. Before editing, lease what you will touch with lock_acquire (file, or prefix for a directory), several at
    once with lock_acquire_many. A conflict names the holder: work on something else, or wait with wait_seconds.
    Renew long leases with lock_heartbeat; release what you no longer need.
-3. After each thing you verified call step_check with its result. That is what another agent resumes from.
+3. After each thing you verified call step_check with its result and a status (passed,
+   failed, skipped). That is what another agent resumes from.
 4. When all is done call case_complete with a summary, and release your locks.
 5. After a compaction call work_current_ref first and acknowledge it with work_current_ref_ack.)"},
     {"reviewer", "How an agent that reviews a merge request judges it",

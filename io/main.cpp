@@ -70,9 +70,9 @@ int print_methods(const command_line& line) {
   return 0;
 }
 
-int print_help(const command_line& line, const CLI::App& app) {
+int print_help(const command_line& line, const std::string& usage) {
   if (line.help_method.empty()) {
-    std::cout << app.help();
+    std::cout << usage;
     return 0;
   }
   if (auto m = orch::find_method(line.help_method)) {
@@ -84,14 +84,14 @@ int print_help(const command_line& line, const CLI::App& app) {
     names.push_back(m.about->name);
   auto meant = orch::nearest(line.help_method, names);
   std::cerr << fmt::format("codex-orchestrator: unknown method {}{}\n", line.help_method,
-                           meant.empty() ? std::string{}
+                           meant.empty() ? std::string{"; codex-orchestrator methods lists them"}
                                          : fmt::format("; did you mean {}?", meant));
   return cannot_start;
 }
 
 int run(const command_line& line, bool serves) {
   orch::set_up_log(level_of(line.log_level), line.log_file);
-  orch::take_over_process();
+  orch::take_over_process(serves);
   return serves ? orch::serve(line.serve) : orch::once(line.serve, line.method, line.params);
 }
 
@@ -112,6 +112,8 @@ int main(int argc, char** argv) {
   auto help = app.add_subcommand("help", "explain the program, or a method");
   help->add_option("method", line.help_method, "a method");
   app.require_subcommand(0, 1);
+  // Once a subcommand is parsed the library only tells of that one.
+  auto usage = app.help();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -121,10 +123,10 @@ int main(int argc, char** argv) {
     if (*methods)
       return print_methods(line);
     if (*help)
-      return print_help(line, app);
+      return print_help(line, usage);
     auto serves = *serve || line.mode == "serve";
     if (!serves && !*once && line.mode != "once") {
-      std::cerr << app.help();
+      std::cerr << usage;
       return cannot_start;
     }
     if (!serves && line.method.empty()) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <random>
 #include <system_error>
+#include <thread>
 
 namespace orch {
 
@@ -59,14 +60,16 @@ bool presence::alive(int64_t server) const {
   return ::fcntl(children_, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-void presence::wait_for_children_of(int64_t server) const {
-  auto byte = 2 * server + 1;
-  auto lock = lock_on_byte(byte, F_WRLCK);
-  while (::fcntl(own_, F_OFD_SETLKW, &lock) != 0)
-    if (errno != EINTR)
-      return;
-  lock = lock_on_byte(byte, F_UNLCK);
-  ::fcntl(own_, F_OFD_SETLK, &lock);
+bool presence::children_ended(int64_t server, std::chrono::milliseconds patience) const {
+  auto deadline = std::chrono::steady_clock::now() + patience;
+  do {
+    auto lock = lock_on_byte(2 * server + 1, F_WRLCK);
+    if (::fcntl(own_, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK)
+      return true;
+    // The kernel has no wait for a lock with an end; this happens once after a crash.
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  } while (std::chrono::steady_clock::now() < deadline);
+  return false;
 }
 
 } // namespace orch

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 
@@ -23,8 +24,8 @@ public:
   /// Does that server live? Safe in any thread.
   bool alive(int64_t server) const;
 
-  /// Waits until the programs that a dead server had started have ended.
-  void wait_for_children_of(int64_t server) const;
+  /// Have the programs that a dead server had started ended? Waits for them up to `patience`.
+  bool children_ended(int64_t server, std::chrono::milliseconds patience) const;
 
   /// What child programs are to inherit.
   int children_descriptor() const { return children_; }

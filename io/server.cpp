@@ -207,11 +207,13 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::progress_tick)
 
 namespace orch {
 
-void take_over_process() {
+void take_over_process(bool takes_signals) {
   auto kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
   protocol_output = kept >= 0 ? kept : ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
   std::signal(SIGPIPE, SIG_IGN);
+  if (!takes_signals)
+    return;
   auto signals = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
@@ -295,7 +297,7 @@ int once(const serve_options& options, const std::string& method, const std::str
   single.lasting = false;
   server serving{system, files, single, {[&](std::string_view bytes) { answer += bytes; }}};
   auto asked = false;
-  serving.loop.run([&] { return !answer.empty() && serving.client.idle(); },
+  serving.loop.run([&] { return asked && serving.client.idle(); },
                    [&](bool) {
                      if (!serving.ready() || std::exchange(asked, true))
                        return;
@@ -303,6 +305,8 @@ int once(const serve_options& options, const std::string& method, const std::str
                        json{{"id", 1}, {"method", method}, {"params", json::parse(params)}}.dump()
                        + "\n");
                    });
+  if (answer.empty()) // a notification has none
+    return 0;
   return print_answer(nlohmann::ordered_json::parse(answer));
 }
 

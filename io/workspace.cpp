@@ -21,6 +21,9 @@ namespace {
 
 constexpr std::string_view excluded = "/.codex-orch/";
 
+/// A git program that a dead server has left behind ends by itself in this time, or it hangs.
+constexpr std::chrono::seconds patience_with_orphans{10};
+
 timestamp wall_time() {
   auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count()};
@@ -72,9 +75,9 @@ void undo(git& repository, const intent& left) {
       else
         repository.delete_branch(left.branch, left.base_commit);
     } catch (const request_error& e) {
-      // Nothing was made yet, or somebody has committed to the branch: it stays.
-      if (e.code != errc::not_found && e.code != errc::conflict)
-        throw;
+      // Nothing was made yet, or it is in use by now and stays. Nothing of it may stop a start.
+      if (e.code != errc::not_found)
+        log_warning("{} is left as it is: {}", left.path, e.what());
     }
   }
 }
@@ -92,7 +95,10 @@ void recover(workspace_files& files, database& db, git& repository) {
   one_at_a_time.enter();
   for (const auto& left : orphans()) {
     log_warning("undoing the half-made worktree {} of a server that died", left.path);
-    files.servers->wait_for_children_of(left.server_id);
+    if (!files.servers->children_ended(left.server_id, patience_with_orphans)) {
+      log_warning("git is still at work on {}; the next start undoes it", left.path);
+      continue;
+    }
     undo(repository, left);
     files.writers->enter();
     db.exec("BEGIN IMMEDIATE");

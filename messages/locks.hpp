@@ -16,7 +16,7 @@ inline field ttl_field(int64_t& ttl_seconds) {
 }
 
 inline field wait_field(int64_t& wait_seconds) {
-  return optional("wait_seconds", wait_seconds, "wait so long for one's turn; 0: answer at once")
+  return optional("wait_seconds", wait_seconds, "how long to wait for a turn; 0 answers at once")
     .range(0, longest_wait_seconds);
 }
 
@@ -78,7 +78,9 @@ struct lock_acquire {
   field_list fields() {
     return {
       required("scope_type", scope_type).one_of({"prefix", "file"}),
-      required("scope_path", scope_path, "relative to the repository, or an absolute path in it"),
+      required("scope_path", scope_path,
+               "relative to the repository, or an absolute path in it; a prefix is a directory and "
+               "all below it, without wildcards"),
       required("owner_session", owner_session, "who holds it: a session id").trimmed().session(),
       ttl_field(ttl_seconds),
       optional("mode", mode).one_of({"exclusive", "shared"}),
@@ -94,9 +96,9 @@ struct acquired_locks {
 };
 
 struct lock_acquire_many {
-  static constexpr method about{
-    "lock.acquire_many", "Lease several paths at once, all or none, so that no half is held.",
-    access::write, /*may_wait=*/true};
+  static constexpr method about{"lock.acquire_many",
+                                "Lease several paths at once: all of them or none.", access::write,
+                                /*may_wait=*/true};
   using result = acquired_locks;
 
   std::vector<lock_scope> locks;

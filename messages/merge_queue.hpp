@@ -127,8 +127,11 @@ struct merge_review_context {
   static constexpr method about{
     "merge.review_context",
     "What a reviewer needs: the feature, the tasks below it, the newest "
-    "checkpoint of each case, the diffstat.",
-    access::effect};
+    "checkpoint of each case, and the diffstat once it is queued.",
+    access::effect,
+    /*may_wait=*/false,
+    /*destructive=*/false,
+    /*only_looks=*/true};
   using result = review_context;
 
   int64_t merge_request_id = 0;

@@ -27,8 +27,11 @@ struct method {
   access touches;
   bool may_wait = false;    ///< has `wait_seconds`: held open, overtaken by later requests
   bool destructive = false; ///< something may be lost by it
+  bool only_looks = false;  ///< an effect that changes nothing
 
-  bool writes() const { return touches == access::write || touches == access::effect; }
+  bool writes() const {
+    return touches == access::write || (touches == access::effect && !only_looks);
+  }
 };
 
 /// The parameters of one method, which also name the method and its result.

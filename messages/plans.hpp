@@ -247,7 +247,8 @@ struct graph_checklist_upsert {
       id_of("node_id", node_id),
       required("item_text", item_text).trimmed(),
       optional("status", status).trimmed(),
-      optional("order_no", order_no).at_least(0),
+      optional("order_no", order_no, "give 1, 2, 3 to add items; the same number replaces one")
+        .at_least(0),
       optional("facet", facet).trimmed(),
     };
   }

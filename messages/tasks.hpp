@@ -192,7 +192,7 @@ struct task_update {
 struct case_begin {
   static constexpr method about{
     "case.begin",
-    "Start or go on working a case: sets it in_progress, records a checkpoint and "
+    "Start or resume work on a case: sets it in_progress, records a checkpoint and "
     "makes it the session's current reference.",
     access::write};
   using result = task;
@@ -237,7 +237,8 @@ struct step_check {
       id_of("case_id", case_id),
       required("step_title", step_title, "a planned step of that title is filled in").trimmed(),
       required("result", result_value, "what was seen: text or any JSON"),
-      optional("status", status).one_of({"passed", "failed", "skipped"}),
+      optional("status", status, "the verdict; result does not set it")
+        .one_of({"passed", "failed", "skipped"}),
       id_of("session_id", session_id).session(),
       optional("artifacts", artifacts, "names of logs and files, or any JSON"),
       optional("required_files", required_files, "files to read before going on"),

@@ -60,7 +60,10 @@ struct scheduler_decide_worktree {
   static constexpr method about{"scheduler.decide_worktree",
                                 "Should this work get a worktree of its own? Scores its size and "
                                 "risk and the conflicts with locks and other worktrees.",
-                                access::effect};
+                                access::effect,
+                                /*may_wait=*/false,
+                                /*destructive=*/false,
+                                /*only_looks=*/true};
   using result = decide_result;
 
   std::optional<int64_t> changed_files;
@@ -196,7 +199,10 @@ struct worktree_status {
     "worktree.status",
     "Look at a worktree on disk: branch, head, ahead, behind, uncommitted "
     "files, disk use.",
-    access::effect};
+    access::effect,
+    /*may_wait=*/false,
+    /*destructive=*/false,
+    /*only_looks=*/true};
   using result = worktree_state;
 
   int64_t worktree_id = 0;

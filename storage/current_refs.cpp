@@ -74,9 +74,9 @@ std::optional<int64_t> live_holder_of_case(tx& t, int64_t case_id,
 
 std::optional<int64_t> case_in_progress_of(tx& t, int64_t session_id) {
   return t.number("SELECT c.id FROM current_refs r JOIN tasks c ON c.id = r.node_id WHERE "
-                  "r.session_id = ? AND r.status = 'active' AND r.node_type = 'case' AND c.status "
-                  "= 'in_progress'",
-                  session_id);
+                  "r.session_id = ?1 AND r.status = 'active' AND r.node_type = 'case' AND c.status "
+                  "= 'in_progress' AND c.assignee_session = ?2",
+                  session_id, std::to_string(session_id));
 }
 
 std::optional<std::string> next_planned_step(tx& t, int64_t case_id) {

@@ -35,7 +35,8 @@ std::optional<int64_t> session_at_case(tx& t, int64_t case_id);
 std::optional<int64_t> live_holder_of_case(tx& t, int64_t case_id,
                                            const std::optional<int64_t>& asking);
 
-/// The case that the session's reference points to, if it is in progress.
+/// The case that the session has begun and is at. A reference alone, as work.current_ref makes one,
+/// only says where it could go on.
 std::optional<int64_t> case_in_progress_of(tx& t, int64_t session_id);
 
 /// The title of the first planned step of a case.

@@ -87,22 +87,6 @@ std::optional<lock> first_in_the_way(tx& t, const std::vector<lock_scope>& scope
   return {};
 }
 
-std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t before) {
-  if (auto holder = first_in_the_way(t, wanted.scopes, whose::others, wanted.owner))
-    return blocked_by{holder, holder->owner_session};
-  for (const auto& ahead : waiting_in_line(t, "lock", before)) {
-    if (ahead.owner_session == wanted.owner || !wants_the_same(ahead.scopes, wanted.scopes))
-      continue;
-    // Who is waited for must be able to renew and to finish, or both would wait for ever.
-    if (first_in_the_way(t, ahead.scopes, whose::own, wanted.owner))
-      continue;
-    // The lease that the one ahead waits for explains more than its place in the line.
-    return blocked_by{first_in_the_way(t, ahead.scopes, whose::others, ahead.owner_session),
-                      ahead.owner_session};
-  }
-  return {};
-}
-
 std::optional<lock> own_lock(tx& t, const lock_scope& scope, const std::string& owner) {
   // The + keeps SQLite from taking the index by owner, who may hold many locks; a path has few.
   return t.first<lock>(
@@ -133,8 +117,11 @@ lock grant(tx& t, const lock_scope& scope, const wanted_locks& wanted) {
 lock get_active(tx& t, int64_t id, const std::optional<std::string>& owner) {
   auto found = t.find<lock>("locks", id);
   if (!found || found->state != "active")
-    throw request_error{errc::not_found, found ? fmt::format("lock #{} is {}", id, found->state)
-                                               : fmt::format("lock #{} does not exist", id)};
+    throw request_error{
+      errc::not_found,
+      found
+        ? fmt::format("lock #{} {}", id, found->state == "expired" ? "has expired" : "was released")
+        : fmt::format("lock #{} does not exist", id)};
   if (owner && *owner != found->owner_session)
     throw request_error{errc::permission_denied,
                         fmt::format("lock #{} belongs to session {}", id, found->owner_session),
@@ -184,6 +171,22 @@ bool scopes_conflict(const lock_scope& a, const lock_scope& b) {
   return a.scope_path == b.scope_path || contains(a, b.scope_path) || contains(b, a.scope_path);
 }
 
+std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t before) {
+  if (auto holder = first_in_the_way(t, wanted.scopes, whose::others, wanted.owner))
+    return blocked_by{holder, holder->owner_session};
+  for (const auto& ahead : waiting_in_line(t, "lock", before)) {
+    if (ahead.owner_session == wanted.owner || !wants_the_same(ahead.scopes, wanted.scopes))
+      continue;
+    // Who is waited for must be able to renew and to finish, or both would wait for ever.
+    if (first_in_the_way(t, ahead.scopes, whose::own, wanted.owner))
+      continue;
+    // The lease that the one ahead waits for explains more than its place in the line.
+    return blocked_by{first_in_the_way(t, ahead.scopes, whose::others, ahead.owner_session),
+                      ahead.owner_session};
+  }
+  return {};
+}
+
 std::variant<std::vector<lock>, blocked_by> take_locks(tx& t, const wanted_locks& wanted,
                                                        int64_t before) {
   if (auto block = find_block(t, wanted, before))
@@ -211,9 +214,12 @@ void owner_must_be_open(tx& t, const std::string& owner) {
 
 std::vector<lock> acquire_locks(tx& t, const wanted_locks& wanted) {
   owner_must_be_open(t, wanted.owner);
+  drop_dead_waiters(t);
   auto taken = take_locks(t, wanted);
   if (auto block = std::get_if<blocked_by>(&taken))
     throw lock_conflict(*block);
+  // An exclusive lease that became a shared one makes room.
+  give_waiters_their_turn(t);
   return std::get<std::vector<lock>>(std::move(taken));
 }
 
@@ -242,6 +248,8 @@ lock heartbeat_lock(tx& t, const lock_heartbeat& request) {
   t.run("UPDATE locks SET lease_until = ?, heartbeat_at = ?, ttl_seconds = ? WHERE id = ?",
         held.lease_until, held.heartbeat_at, ttl, held.id);
   t.changed();
+  if (t.number("SELECT 1 FROM waiters LIMIT 1"))
+    t.wake_waiters(); // the lease may end earlier now than they were told
   return held;
 }
 

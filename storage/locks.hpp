@@ -31,6 +31,9 @@ std::string normalize_path(const surroundings& around, std::string_view field,
 /// May two different owners hold these at the same time?
 bool scopes_conflict(const lock_scope& a, const lock_scope& b);
 
+/// What is in the way of wanted locks now: a lease, or one of the waiters `before` (an id; 0: all).
+std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t before = 0);
+
 /// Grants all of it or says what is in the way. Renews what the owner has already. Nobody overtakes
 /// the waiters `before` (an id; 0: all who wait).
 std::variant<std::vector<lock>, blocked_by> take_locks(tx& t, const wanted_locks& wanted,

@@ -198,6 +198,7 @@ main_merge_lock take_main_lock(tx& t, int64_t session_id, int64_t ttl_seconds) {
 }
 
 std::optional<int64_t> main_lock_refusal(tx& t, int64_t session_id) {
+  drop_dead_waiters(t);
   auto holder = main_lock_holder(t);
   if (holder)
     return *holder == session_id ? std::nullopt : holder;

@@ -5,6 +5,7 @@
 #include "storage/merge_queue.hpp"
 #include "storage/paging.hpp"
 #include "storage/tasks.hpp"
+#include "storage/waiters.hpp"
 
 #include <fmt/format.h>
 
@@ -184,6 +185,7 @@ session close_session(tx& t, const session_close& request) {
         t.now, closing.id);
   if (request.release_locks)
     release_locks_of(t, std::to_string(closing.id));
+  forget_waiters_of(t, std::to_string(closing.id));
   release_main_lock_of(t, closing.id);
   t.changed();
   return t.get<session>("sessions", closing.id, "session");
@@ -236,6 +238,7 @@ session_context attach_resume_candidate(tx& t, const resume_candidates_attach& r
         target.main_worktree_id, target.session_root_worktree_id, target.root_thread_id,
         target.tmux_session_name, target.runtime_state, requester.id);
   t.changed();
+  give_waiters_their_turn(t); // it may have waited for what it has now
   t.wake_waiters();
   return context_of(t, t.get<session>("sessions", requester.id, "session"));
 }

@@ -128,8 +128,12 @@ void storage_state::read(const transaction& job) {
   } catch (...) {
     slot.refusal = to_caf_error(current_storage_error());
   }
-  if (!sqlite3_get_autocommit(db->raw().getHandle()))
-    db->prepare("COMMIT")->exec();
+  try {
+    if (!sqlite3_get_autocommit(db->raw().getHandle()))
+      db->prepare("COMMIT")->exec();
+  } catch (...) {
+    slot.refusal = to_caf_error(current_storage_error());
+  }
 }
 
 void storage_state::commit_batch_now() {
@@ -226,7 +230,11 @@ caf::behavior reader_actor(caf::stateful_actor<reader_state>* self, storage_opti
       } catch (...) {
         answer = to_caf_error(current_storage_error());
       }
-      s.db->prepare("COMMIT")->exec();
+      try {
+        s.db->prepare("COMMIT")->exec();
+      } catch (...) {
+        answer = to_caf_error(current_storage_error());
+      }
       return answer;
     },
   };

@@ -131,7 +131,7 @@ void check_may_begin(tx& t, const task& x, const std::optional<int64_t>& session
       {{"status", x.status}}};
   if (auto holder = live_holder_of_case(t, x.id, session_id); holder && x.status == "in_progress")
     throw request_error{errc::conflict,
-                        fmt::format("case #{} is being worked by session #{}", x.id, *holder),
+                        fmt::format("case #{} is being worked on by session #{}", x.id, *holder),
                         {{"session_id", *holder}, {"case_id", x.id}}};
   if (!session_id)
     return;
@@ -146,11 +146,34 @@ void check_may_begin(tx& t, const task& x, const std::optional<int64_t>& session
 /// Ends the references of sessions that stopped while they were at the case. What they had leased
 /// for it goes to who works it now; otherwise it would stay locked until the leases end.
 void take_over_case(tx& t, int64_t case_id, const std::optional<int64_t>& session_id) {
-  auto earlier = session_at_case(t, case_id);
+  auto earlier =
+    t.number("SELECT s.id FROM current_refs r JOIN sessions s ON s.id = r.session_id JOIN "
+             "tasks c ON c.id = r.node_id WHERE r.node_type = 'case' AND r.node_id = ?1 "
+             "AND r.status = 'active' AND c.status = 'in_progress' AND c.assignee_session = "
+             "CAST(s.id AS TEXT) AND NOT "
+               + live_session_sql("s", "?2"),
+             case_id, t.now);
   if (earlier && session_id && *earlier != *session_id)
     t.run("UPDATE locks SET owner_session = ? WHERE owner_session = ? AND state = 'active'",
           std::to_string(*session_id), std::to_string(*earlier));
   end_refs_to_case(t, case_id, "superseded", session_id);
+}
+
+/// Nobody records steps of work that another session did: it would end unseen in that session's
+/// worktree.
+void must_have_begun(tx& t, const task& x, int64_t session_id) {
+  auto begun_by = x.assignee_session.value_or("");
+  if (begun_by.empty() || begun_by == std::to_string(session_id) || begun_by.size() > 18
+      || begun_by.find_first_not_of("0123456789") != std::string::npos)
+    return;
+  if (t.exists("sessions", std::stoll(begun_by)))
+    throw request_error{
+      errc::failed_precondition,
+      fmt::format(
+        "case #{} was begun by session #{}; begin it first, or take that session over with "
+        "resume.candidates.attach",
+        x.id, begun_by),
+      {{"session_id", std::stoll(begun_by)}, {"case_id", x.id}}};
 }
 
 /// The case if it is in progress and, when a session is named, not another live session's.
@@ -158,14 +181,20 @@ task get_case_in_progress(tx& t, int64_t case_id, const std::optional<int64_t>& 
   auto found = get_case(t, case_id);
   if (found.status != "in_progress")
     throw request_error{errc::failed_precondition,
-                        fmt::format("case #{} is {}; begin it first", case_id, found.status),
+                        fmt::format("case #{} is {}; {}", case_id, found.status,
+                                    found.status == "done" || found.status == "cancelled"
+                                      ? "set it to todo to work it again"
+                                      : "begin it first"),
                         {{"status", found.status}}};
   if (session_id) {
     must_be_open(t, *session_id);
+    suspend_sessions_of_dead_servers(t);
     if (auto holder = live_holder_of_case(t, case_id, session_id))
-      throw request_error{errc::conflict,
-                          fmt::format("case #{} is being worked by session #{}", case_id, *holder),
-                          {{"session_id", *holder}, {"case_id", case_id}}};
+      throw request_error{
+        errc::conflict,
+        fmt::format("case #{} is being worked on by session #{}", case_id, *holder),
+        {{"session_id", *holder}, {"case_id", case_id}}};
+    must_have_begun(t, found, *session_id);
   }
   return found;
 }
@@ -193,7 +222,7 @@ task create_task(tx& t, const task_create& request) {
     auto parent = t.get<task>("tasks", *request.parent_id, "parent task");
     if (rank(parent.level) >= rank(request.level))
       throw bad_param("parent_id",
-                      fmt::format("a {} cannot be below task #{}, which is of level {}",
+                      fmt::format("level {} cannot be below task #{}, which is of level {}",
                                   request.level, parent.id, parent.level));
   }
   task made;
@@ -264,6 +293,7 @@ task begin_case(tx& t, const case_begin& request) {
     must_be_open(t, *request.session_id);
   suspend_sessions_of_dead_servers(t);
   check_may_begin(t, begun, request.session_id);
+  take_over_case(t, begun.id, request.session_id);
   begun.status = "in_progress";
   if (request.session_id)
     begun.assignee_session = std::to_string(*request.session_id);
@@ -279,7 +309,6 @@ task begin_case(tx& t, const case_begin& request) {
                               {"input_contract", value_of(begun.input_contract)},
                               {"fixtures", value_of(begun.fixtures)},
                               {"steps", request.steps}});
-  take_over_case(t, begun.id, request.session_id);
   if (request.session_id)
     point_session_at(t, *request.session_id,
                      {.case_id = begun.id,

@@ -39,11 +39,7 @@ std::vector<std::string> awaited_by(tx& t, const std::string& owner) {
           owners.push_back(std::to_string(*holder));
         continue;
       }
-      // Within a savepoint of its own a try at the locks leaves nothing behind.
-      t.db.exec("SAVEPOINT deadlock_check");
-      auto taken = take_locks(t, {w.owner_session, w.scopes, w.ttl_seconds}, w.id);
-      t.db.exec("ROLLBACK TO deadlock_check; RELEASE deadlock_check");
-      if (auto block = std::get_if<blocked_by>(&taken))
+      if (auto block = find_block(t, {w.owner_session, w.scopes, w.ttl_seconds}, w.id))
         owners.push_back(block->holder ? block->holder->owner_session : block->owner);
     }
   return owners;
@@ -102,7 +98,8 @@ void give_back(tx& t, const waiter_row& row) {
   t.changed();
 }
 
-void drop_waiters_of_dead_servers(tx& t) {
+bool drop_waiters_of_dead_servers(tx& t) {
+  auto dropped = false;
   std::vector<std::pair<int64_t, int64_t>> rows;
   {
     auto query = t.db.prepare("SELECT id, server_id FROM waiters");
@@ -115,7 +112,9 @@ void drop_waiters_of_dead_servers(tx& t) {
     auto row = find_waiter(t, id);
     forget(t, id);
     give_back(t, *row);
+    dropped = true;
   }
+  return dropped;
 }
 
 bool grant(tx& t, const waiter& w) {
@@ -190,6 +189,17 @@ wait_state look_at_wait(tx& t, int64_t waiter_id) {
   return state;
 }
 
+json what_holds_up(tx& t, int64_t waiter_id) {
+  for (const auto& w : waiting_in_line(t, "lock"))
+    if (w.id == waiter_id)
+      if (auto block = find_block(t, {w.owner_session, w.scopes, w.ttl_seconds}, w.id))
+        return lock_conflict(*block).data;
+  for (const auto& w : waiting_in_line(t, "main"))
+    if (w.id == waiter_id && main_lock_holder(t))
+      return main_lock_conflict(get_main_lock(t)).data;
+  return nullptr;
+}
+
 void leave_line(tx& t, int64_t waiter_id) {
   auto row = find_waiter(t, waiter_id);
   if (!row)
@@ -212,9 +222,17 @@ void give_waiters_their_turn(tx& t) {
   t.wake_waiters();
 }
 
+void drop_dead_waiters(tx& t) {
+  if (t.number("SELECT 1 FROM waiters LIMIT 1") && drop_waiters_of_dead_servers(t))
+    give_waiters_their_turn(t);
+}
+
 void forget_waiters_of(tx& t, const std::string& owner) {
-  if (t.run("DELETE FROM waiters WHERE owner_session = ? AND state = 'waiting'", owner) > 0)
-    t.wake_waiters();
+  if (t.run("DELETE FROM waiters WHERE owner_session = ? AND state = 'waiting'", owner) == 0)
+    return;
+  // Those behind it may have waited for it alone.
+  give_waiters_their_turn(t);
+  t.wake_waiters();
 }
 
 std::optional<timestamp> next_lease_end(tx& t) {

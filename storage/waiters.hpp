@@ -32,12 +32,18 @@ int64_t get_in_line(tx& t, std::string_view kind, const wanted_locks& wanted,
 /// Asks how a wait stands; one that is over is taken off the books.
 wait_state look_at_wait(tx& t, int64_t waiter_id);
 
+/// What a wait is held up by, as the `data` of an error; null if by nothing.
+json what_holds_up(tx& t, int64_t waiter_id);
+
 /// Leaves the line; what was granted in the meantime is given back.
 void leave_line(tx& t, int64_t waiter_id);
 
 /// Grants what can be granted, first come first served, and wakes waiters if anything was.
 /// Waiters whose server died are dropped, with what they were granted and never took.
 void give_waiters_their_turn(tx& t);
+
+/// Drops waiters whose server died, so that nobody waits behind them.
+void drop_dead_waiters(tx& t);
 
 /// Drops the waits of an owner that ended.
 void forget_waiters_of(tx& t, const std::string& owner);

@@ -109,6 +109,11 @@ worktree mark_removed(tx& t, int64_t worktree_id) {
   if (row.merge_state == "active" || row.merge_state == "attached")
     row.merge_state = "abandoned";
   t.update("worktrees", row);
+  // Nothing is left that the queue could merge; it must not hold up those behind it.
+  t.run(
+    "UPDATE merge_main_queue SET state = 'cancelled', error_message = 'its worktree was removed', "
+    "completed_at = ?1, updated_at = ?1 WHERE from_worktree_id = ?2 AND state = 'queued'",
+    t.now, row.id);
   t.changed();
   return row;
 }
@@ -126,6 +131,12 @@ std::vector<worktree> unmerged_children(tx& t, int64_t worktree_id) {
   return t.select<worktree>("FROM worktrees WHERE parent_worktree_id = ? AND kind = 'task_branch' "
                             "AND status = 'active' AND merge_state = 'active'",
                             worktree_id);
+}
+
+std::vector<worktree> live_children(tx& t, int64_t worktree_id) {
+  return t.select<worktree>(
+    "FROM worktrees WHERE parent_worktree_id = ? AND kind = 'task_branch' AND status = 'active'",
+    worktree_id);
 }
 
 std::vector<prune_candidate> prune_candidates(tx& t) {

@@ -58,6 +58,9 @@ worktree mark_merged_to_parent(tx& t, int64_t worktree_id);
 /// Children that were neither merged nor removed.
 std::vector<worktree> unmerged_children(tx& t, int64_t worktree_id);
 
+/// Children that were not removed, merged or not.
+std::vector<worktree> live_children(tx& t, int64_t worktree_id);
+
 /// A worktree that prune looks at.
 struct prune_candidate {
   worktree row;

@@ -206,6 +206,21 @@ TEST_CASE_METHOD(lock_fixture, "waiting in a circle is refused with the circle",
   CHECK(error.data["cycle"] == json{"3", "1", "2", "3"});
 }
 
+TEST_CASE_METHOD(lock_fixture, "looking for a circle is no change of state", "[locks]") {
+  acquire("1", "file", "a");
+  wait_for("2", "file", "a");
+  auto before = changes;
+  acquire("3", "file", "b");
+  wait_for("2", "file", "b");
+  CHECK(changes == before + 1);
+}
+
+TEST_CASE_METHOD(lock_fixture, "a wait says what holds it up", "[locks]") {
+  auto held = acquire("1", "file", "a");
+  auto second = wait_for("2", "file", "a");
+  CHECK(in_tx([&](tx& t) { return what_holds_up(t, second); })["holder"]["id"] == held.id);
+}
+
 TEST_CASE_METHOD(lock_fixture, "a waiter whose server died is passed over", "[locks]") {
   auto held = acquire("1", "file", "a");
   wait_for("2", "file", "a", /*server=*/7);

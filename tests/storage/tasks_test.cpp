@@ -219,6 +219,29 @@ TEST_CASE_METHOD(task_fixture, "the case of a session whose server died can be b
   CHECK_FALSE(in_tx([&](tx& t) { return active_ref(t, dying); }));
 }
 
+TEST_CASE_METHOD(task_fixture, "nobody completes a case that another session has begun",
+                 "[tasks]") {
+  auto id = create("case");
+  auto dying = open_session(/*server=*/7);
+  auto other = open_session();
+  begin(id, dying);
+  dead_servers.insert(7);
+  in_tx([](tx& t) { suspend_sessions_of_dead_servers(t); });
+  work_current_ref point;
+  point.session_id = other;
+  CHECK(in_tx([&](tx& t) { return get_work_point(t, point); }).task->id == id);
+  auto error = refused([&](tx& t) {
+    case_complete request;
+    request.case_id = id;
+    request.session_id = other;
+    complete_case(t, request);
+  });
+  CHECK(error.code == errc::failed_precondition);
+  CHECK(error.data["session_id"] == dying);
+  // Being pointed at a case is not working it: another one may be begun.
+  CHECK_NOTHROW(begin(create("case"), other));
+}
+
 TEST_CASE_METHOD(task_fixture, "who takes a case over from a dead session gets its locks",
                  "[tasks]") {
   auto id = create("case");
