@@ -6,7 +6,7 @@
 namespace orch {
 
 /// A lease may last a year at most; longer ones are a mistake (source: our own choice).
-constexpr int64_t longest_lease_seconds = 366 * 86'400;
+constexpr int64_t longest_lease_seconds = int64_t{366} * 86'400;
 /// The longest a request is held open (source: our own choice).
 constexpr int64_t longest_wait_seconds = 86'400;
 
