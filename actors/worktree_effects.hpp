@@ -26,11 +26,21 @@ std::filesystem::path worktrees_dir(const surroundings& around);
 /// `.git` (invalid_params, field `path`).
 std::filesystem::path checked_worktree_path(const surroundings& around, const std::string& path);
 
+/// The worktree that a task branch was spawned from and is merged back into.
+std::optional<worktree> parent_of(effects& fx, const worktree& child);
+
+/// The commit that a worktree's own work is counted from: the tip of its parent's branch, or of
+/// main. Throws failed_precondition if there is none.
+std::string unmerged_base(git& repository, const worktree& of,
+                          const std::optional<worktree>& parent);
+
 /// Throws invalid_params (field) unless `branch` can be the name of a branch.
 void check_branch_name(std::string_view field, const std::string& branch);
 
 /// The commit that `ref` names, or invalid_params (field).
 std::string commit_for(git& repository, std::string_view field, const std::string& ref);
+
+// Removing: actors/worktree_removal.cpp.
 
 /// Why a worktree must not be removed: work in it that exists nowhere else. Empty if it may.
 struct unsaved_work {
