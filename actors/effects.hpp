@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace orch {
 
@@ -60,6 +61,19 @@ public:
   /// The branch that work starts from and goes back to: the configured one, or what git says.
   std::string main_branch();
 
+  /// Keeps something in hand until this work ends (`surroundings::at_work`). Also for use inside
+  /// `store`.
+  void hold(const std::string& name) { held_.push_back(around.doing.take(name)); }
+
+  /// Notes in the transaction that completes the work what the answer will be, so that whoever
+  /// repeats the request under its key gets it even if this process dies right after the commit.
+  /// Nothing may fail after that. Work that may be repeated without harm need not do this.
+  template <class Result>
+  void conclude(tx& t, const Result& result) {
+    if (conclude_)
+      conclude_(t, to_json_text(result));
+  }
+
   /// Runs `work` unless its request_key was answered before. A request that is being done is known
   /// by its key, so that nobody does it a second time meanwhile.
   template <request M>
@@ -69,17 +83,25 @@ public:
       return work(*this, asked.params);
     auto key = *asked.from.request_key;
     auto params = to_json_text(asked.params);
-    auto answered = store([=](tx& t) {
+    auto answered = store([=, this](tx& t) {
       auto answer = earlier_answer(t, key, M::about, params);
-      if (!answer)
+      if (!answer) {
         keep_answer(t, key, M::about, params, {});
+        hold(name_of_key(key));
+      }
       return answer;
     });
     if (answered)
       return from_json<typename M::result>(json::parse(*answered));
+    auto concluded = false;
+    conclude_ = [&](tx& t, const std::string& answer) {
+      keep_answer(t, key, M::about, params, answer);
+      concluded = true;
+    };
     try {
       auto result = work(*this, asked.params);
-      store([=](tx& t) { keep_answer(t, key, M::about, params, to_json_text(result)); });
+      if (!concluded)
+        store([&](tx& t) { keep_answer(t, key, M::about, params, to_json_text(result)); });
       return result;
     } catch (...) {
       store([=](tx& t) { forget_answer(t, key); });
@@ -93,6 +115,8 @@ private:
   const tree& parts_;
   caf::scoped_actor self_;
   std::shared_ptr<git> git_;
+  std::vector<in_hand::token> held_;
+  std::function<void(tx&, const std::string& answer)> conclude_;
 };
 
 /// Something to be run in a thread of its own; what it returns is the answer.

@@ -170,10 +170,12 @@ merged_worktree merge_to_parent(effects& fx, const worktree_merge_to_parent& req
   must_be_committed(repository, who.child);
   merged_worktree merged;
   merged.merge_commit = merge_into(repository, who);
-  merged.child_worktree =
-    fx.store([id = who.child.id](tx& t) { return mark_merged_to_parent(t, id); });
   merged.parent_worktree = who.parent;
   merged.outcome = "merged_to_parent";
+  fx.store([&](tx& t) {
+    merged.child_worktree = mark_merged_to_parent(t, who.child.id);
+    fx.conclude(t, merged);
+  });
   return merged;
 }
 
@@ -220,12 +222,14 @@ queued_main_merge request_main_merge(effects& fx, const merge_main_request& requ
   auto head = head_commit(repository, from);
   children_must_be_merged(fx, from, head);
   queued_main_merge queued;
-  queued.main_merge_request =
-    fx.store([&](tx& t) { return queue_main_merge(t, request, target, head); });
   if (request.auto_review.value_or(request.merge_request_id.has_value()))
     queued.review_dispatch_error =
       error_note{"unavailable", "this server starts no reviewers; have the merge request reviewed "
                                 "by hand"};
+  fx.store([&](tx& t) {
+    queued.main_merge_request = queue_main_merge(t, request, target, head);
+    fx.conclude(t, queued);
+  });
   return queued;
 }
 

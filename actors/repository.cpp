@@ -1,6 +1,7 @@
 #include "actors/repository.hpp"
 
 #include "actors/plans.hpp"
+#include "actors/recovery.hpp"
 #include "actors/tasks.hpp"
 #include "actors/workspace.hpp"
 #include "actors/worktrees.hpp"
@@ -56,6 +57,12 @@ void start(self_pointer self) {
   add(system.spawn<caf::lazy_init>(worktrees, parts));
   state.table = table;
   tell_listeners(self);
+  // Requests need not wait for it: who wants a name that is taken by such remains undoes them too.
+  caf::anon_send(spawn_effect_worker(system, parts), effect_job{[](effects& fx) {
+                                                                  undo_orphans(fx);
+                                                                  return caf::message{};
+                                                                },
+                                                                {}});
 }
 
 void stop_parts(self_pointer self) {

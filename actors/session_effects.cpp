@@ -88,6 +88,7 @@ opened_session open_for_resume(effects& fx, const session_open& request) {
     if (opened.resume_candidates->empty())
       opened.note = "No session has stopped with unfinished work. Call session.open with intent "
                     "new_work to start some.";
+    fx.conclude(t, opened);
     return opened;
   });
 }
@@ -110,6 +111,12 @@ opened_session open_for_new_work(effects& fx, const session_open& request) {
   root.kind = "session_root";
   root.owner_session_id = names.id;
   opened_session opened;
+  opened.worktree_slug = names.slug;
+  opened.viewer_tmux_session = fmt::format("codex-session-{}", names.id);
+  opened.note =
+    fmt::format("Work in {} on branch {}. Lease paths before editing them, record steps "
+                "with step.check, and call work.current_ref after a compaction.",
+                names.path.string(), names.branch);
   auto also = [&](tx& t, const worktree& made_root) {
     auto main = ensure_main_worktree(t, branch);
     if (!made_root.parent_worktree_id)
@@ -120,14 +127,9 @@ opened_session open_for_new_work(effects& fx, const session_open& request) {
     made.session_root_worktree_id = made_root.id;
     insert_session(t, made, request.heartbeat_timeout_seconds, fx.from);
     opened.session_context = context_of(t, made);
+    fx.conclude(t, opened);
   };
   make_worktree(fx, {root, names.branch, names.path, *base, names.slug}, also);
-  opened.worktree_slug = names.slug;
-  opened.viewer_tmux_session = fmt::format("codex-session-{}", names.id);
-  opened.note =
-    fmt::format("Work in {} on branch {}. Lease paths before editing them, record steps "
-                "with step.check, and call work.current_ref after a compaction.",
-                names.path.string(), names.branch);
   return opened;
 }
 

@@ -36,6 +36,7 @@ struct line_place {
 struct wait_begun {
   caf::message answer; ///< if granted at once
   int64_t waiter_id = 0;
+  std::vector<in_hand::token> held{}; ///< its place and its request_key
 };
 
 /// A request that is held open.
@@ -45,6 +46,7 @@ struct held_request {
   std::chrono::steady_clock::time_point deadline;
   int64_t wait_seconds = 0;
   bool cancelled = false;
+  std::vector<in_hand::token> held{};
   /// The answer once it is granted; runs in the transaction that takes the wait off the books.
   std::function<caf::message(tx&, const wait_state&)> answer;
   std::function<void(tx&)> give_up; ///< runs in the transaction that leaves the line
@@ -81,7 +83,7 @@ public:
           if (begun.waiter_id == 0)
             promise.deliver(begun.answer);
           else
-            hold(self, parts, begun.waiter_id, held_for(asked, promise, finish));
+            hold(self, parts, begun, held_for(asked, promise, finish));
         },
         [=](caf::error& e) mutable { promise.deliver(std::move(e)); });
   }
@@ -137,11 +139,12 @@ private:
   }
 
   template <class Self>
-  void hold(Self* self, const tree& parts, int64_t waiter_id, held_request request) {
+  void hold(Self* self, const tree& parts, const wait_begun& begun, held_request request) {
     auto now = std::chrono::steady_clock::now();
     request.deadline = now + std::chrono::seconds{request.wait_seconds};
     request.cancelled = cancelled_.erase(request.ticket) > 0;
-    held_.emplace(waiter_id, std::move(request));
+    request.held = begun.held;
+    held_.emplace(begun.waiter_id, std::move(request));
     // It may have been granted between getting in line and now, with nobody here to hear of it.
     look(self, parts);
   }
@@ -152,15 +155,19 @@ private:
     auto params = key ? to_json_text(asked.params) : std::string{};
     if (key)
       if (auto answer = earlier_answer(t, *key, M::about, params))
-        return {caf::make_message(from_json<typename M::result>(json::parse(*answer))), 0};
+        return {caf::make_message(from_json<typename M::result>(json::parse(*answer)))};
     auto begun = start(t, asked.params);
     auto result = std::get_if<typename M::result>(&begun);
     if (key)
       keep_answer(t, *key, M::about, params,
                   result ? std::optional{to_json_text(*result)} : std::nullopt);
     if (result)
-      return {caf::make_message(std::move(*result)), 0};
-    return {{}, std::get<line_place>(begun).waiter_id};
+      return {caf::make_message(std::move(*result))};
+    auto waiter_id = std::get<line_place>(begun).waiter_id;
+    wait_begun in_line{{}, waiter_id, {t.take_in_hand(name_of_waiter(waiter_id))}};
+    if (key)
+      in_line.held.push_back(t.take_in_hand(name_of_key(*key)));
+    return in_line;
   }
 
   template <request M, class Finish>

@@ -1,5 +1,6 @@
 #include "actors/worktree_effects.hpp"
 
+#include "actors/recovery.hpp"
 #include "actors/slug.hpp"
 #include "storage/worktrees.hpp"
 
@@ -22,7 +23,7 @@ bool is_free(effects& fx, const fs::path& path, const std::string& branch) {
 }
 
 worktree plan_only(effects& fx, worktree row) {
-  return fx.store([row](tx& t) {
+  return fx.store([&fx, row](tx& t) {
     if (worktree_name_taken(t, row.path, row.branch))
       throw request_error{
         errc::conflict,
@@ -34,6 +35,7 @@ worktree plan_only(effects& fx, worktree row) {
     made.status = "planned";
     insert_worktree(t, made, "");
     t.changed();
+    fx.conclude(t, made);
     return made;
   });
 }
@@ -41,6 +43,45 @@ worktree plan_only(effects& fx, worktree row) {
 void task_must_exist(effects& fx, const std::optional<int64_t>& task_id) {
   if (task_id)
     fx.store([id = *task_id](tx& t) { t.must_exist("tasks", id, "task"); });
+}
+
+/// Writes the intent. A worktree of that name that a dead server has left half made is undone
+/// first.
+intent plan(effects& fx, const new_worktree& wanted) {
+  // Undoing an intent removes its branch, so it must not be one that was there before.
+  auto must_be_new = [&] {
+    if (fx.repository().branch_exists(wanted.branch))
+      throw request_error{errc::conflict,
+                          fmt::format("a branch named {} exists already", wanted.branch),
+                          {{"branch", wanted.branch}}};
+  };
+  auto write = [&] {
+    return fx.store([&](tx& t) {
+      auto made = plan_worktree(t, wanted.path.string(), wanted.branch, wanted.base_commit);
+      fx.hold(name_of(made));
+      return made;
+    });
+  };
+  try {
+    must_be_new();
+    return write();
+  } catch (const request_error& e) {
+    if (e.code != errc::conflict || !undo_orphans(fx))
+      throw;
+  }
+  must_be_new();
+  return write();
+}
+
+/// After a failure; `made`: of what came after git. If the storage failed, the transaction may have
+/// been kept all the same: then its intent is gone, and the worktree stays. If it cannot even be
+/// asked, the intent is an orphan from now on.
+void undo_unless_kept(effects& fx, const intent& intended, bool made) {
+  if (!fx.store([&](tx& t) { return is_intended(t, intended.id); }))
+    return;
+  if (made)
+    undo_worktree(fx.repository(), intended);
+  fx.store([&](tx& t) { forget_intent(t, intended.id); });
 }
 
 } // namespace
@@ -99,34 +140,27 @@ std::string commit_for(git& repository, std::string_view field, const std::strin
   throw bad_param(field, fmt::format("{} names no commit of the repository", field));
 }
 
-worktree make_worktree(effects& fx, new_worktree wanted,
+worktree make_worktree(effects& fx, const new_worktree& wanted,
                        const std::function<void(tx&, const worktree&)>& also) {
-  auto path = wanted.path.string();
-  auto planned =
-    fx.store([=](tx& t) { return plan_worktree(t, path, wanted.branch, wanted.base_commit); });
+  auto intended = plan(fx, wanted);
   auto made = false;
   try {
     fx.repository().add_worktree(wanted.path, wanted.branch, wanted.base_commit);
     made = true;
-    return fx.store([=](tx& t) {
+    return fx.store([&](tx& t) {
       auto row = wanted.row;
-      row.path = path;
+      row.path = wanted.path.string();
       row.branch = wanted.branch;
       insert_worktree(t, row, wanted.base_commit);
       if (wanted.slug)
         t.run("UPDATE worktrees SET slug = ? WHERE id = ?", *wanted.slug, row.id);
       also(t, row);
-      forget_intent(t, planned.id);
+      forget_intent(t, intended.id);
       t.changed();
       return row;
     });
   } catch (...) {
-    // If even this fails, the intent stays and the next server to start undoes it.
-    if (made) {
-      fx.repository().remove_worktree(wanted.path);
-      fx.repository().delete_branch(wanted.branch, wanted.base_commit);
-    }
-    fx.store([=](tx& t) { forget_intent(t, planned.id); });
+    undo_unless_kept(fx, intended, made);
     throw;
   }
 }
@@ -144,7 +178,8 @@ worktree create_worktree(effects& fx, const worktree_create& request) {
   if (!request.create_on_disk)
     return plan_only(fx, row);
   auto base = commit_for(fx.repository(), "base_ref", request.base_ref);
-  return make_worktree(fx, {row, request.branch, path, base}, [](tx&, const worktree&) {});
+  return make_worktree(fx, {row, request.branch, path, base},
+                       [&](tx& t, const worktree& made) { fx.conclude(t, made); });
 }
 
 worktree spawn_worktree(effects& fx, const worktree_spawn& request) {
@@ -179,7 +214,7 @@ worktree spawn_worktree(effects& fx, const worktree_spawn& request) {
     return plan_only(fx, wanted.row);
   wanted.base_commit = commit_for(fx.repository(), "base_ref",
                                   request.base_ref.value_or("refs/heads/" + parent.branch));
-  return make_worktree(fx, wanted, [](tx&, const worktree&) {});
+  return make_worktree(fx, wanted, [&](tx& t, const worktree& made) { fx.conclude(t, made); });
 }
 
 worktree_state look_at_worktree(effects& fx, const worktree_status& request) {

@@ -16,7 +16,7 @@ struct new_worktree {
 
 /// Makes branch and directory under an intent, then stores the row together with what `also`
 /// writes, in one transaction. When anything fails, nothing is left of it.
-worktree make_worktree(effects& fx, new_worktree wanted,
+worktree make_worktree(effects& fx, const new_worktree& wanted,
                        const std::function<void(tx&, const worktree&)>& also);
 
 /// The directory for worktrees: REPO/.codex-orch/worktrees.
@@ -54,8 +54,11 @@ struct unsaved_work {
 unsaved_work find_unsaved_work(effects& fx, const worktree& of);
 
 /// Removes directory, metadata and branch of a worktree and marks its row. With `force`, unsaved
-/// work is kept under a backup ref first; without, it is failed_precondition.
-removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force);
+/// work is kept under a backup ref first; without, it is failed_precondition. `also` runs in the
+/// transaction that marks the row.
+removed_worktree remove_from_disk(
+  effects& fx, const worktree& row, bool force,
+  const std::function<void(tx&, const removed_worktree&)>& also = [](tx&, const auto&) {});
 
 worktree create_worktree(effects& fx, const worktree_create& request);
 worktree spawn_worktree(effects& fx, const worktree_spawn& request);

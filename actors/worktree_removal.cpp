@@ -127,7 +127,8 @@ unsaved_work find_unsaved_work(effects& fx, const worktree& of) {
   return found;
 }
 
-removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force) {
+removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force,
+                                  const std::function<void(tx&, const removed_worktree&)>& also) {
   removed_worktree removed;
   if (row.status != "planned") {
     auto tip = fx.repository().commit_of("refs/heads/" + row.branch);
@@ -145,7 +146,10 @@ removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force) 
     removed.reclaimed_bytes = fs::is_directory(row.path) ? disk_use(row.path) : 0;
     take_off_disk(fx, row, tip);
   }
-  removed.worktree = fx.store([id = row.id](tx& t) { return mark_removed(t, id); });
+  fx.store([&](tx& t) {
+    removed.worktree = mark_removed(t, row.id);
+    also(t, removed);
+  });
   return removed;
 }
 
@@ -169,7 +173,8 @@ removed_worktree remove_worktree(effects& fx, const worktree_remove& request) {
             ids.push_back(child.id);
           return ids;
         }()}}};
-  return remove_from_disk(fx, row, request.force);
+  return remove_from_disk(fx, row, request.force,
+                          [&](tx& t, const removed_worktree& removed) { fx.conclude(t, removed); });
 }
 
 namespace {

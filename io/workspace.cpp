@@ -2,10 +2,8 @@
 
 #include "config/config.hpp"
 #include "io/git_pool.hpp"
-#include "io/log.hpp"
 #include "io/wake_file.hpp"
 #include "storage/schema.hpp"
-#include "storage/worktrees.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -57,6 +55,9 @@ std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, co
   around->state_dir = dir;
   around->server = files.servers->id();
   around->alive = [servers = files.servers](int64_t id) { return servers->alive(id); };
+  around->children_ended = [servers = files.servers](int64_t id) {
+    return servers->children_ended(id, patience_with_orphans);
+  };
   around->now = wall_time;
   around->wake = [file = dir / "wake"] { touch_wake_file(file); };
   around->most_tokens_per_slice = config.planning.max_tokens_per_slice;
@@ -64,49 +65,6 @@ std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, co
   around->own_worktree_from_score = config.own_worktree_from_score;
   around->main_branch = config.main_branch.value_or("");
   return around;
-}
-
-/// Removes what there is of a worktree that was being made. How far that came is not known.
-void undo(git& repository, const intent& left) {
-  for (auto step : {0, 1}) {
-    try {
-      if (step == 0)
-        repository.remove_worktree(left.path);
-      else
-        repository.delete_branch(left.branch, left.base_commit);
-    } catch (const request_error& e) {
-      // Nothing was made yet, or it is in use by now and stays. Nothing of it may stop a start.
-      if (e.code != errc::not_found)
-        log_warning("{} is left as it is: {}", left.path, e.what());
-    }
-  }
-}
-
-/// Undoes the git side effects that dead servers left half done. Servers that start at the same
-/// time do this one after the other.
-void recover(workspace_files& files, database& db, git& repository) {
-  auto orphans = [&] {
-    tx t{db, *files.around};
-    return orphaned_intents(t);
-  };
-  if (orphans().empty())
-    return;
-  turnstile one_at_a_time{files.around->state_dir / "recovery.lock"};
-  one_at_a_time.enter();
-  for (const auto& left : orphans()) {
-    log_warning("undoing the half-made worktree {} of a server that died", left.path);
-    if (!files.servers->children_ended(left.server_id, patience_with_orphans)) {
-      log_warning("git is still at work on {}; the next start undoes it", left.path);
-      continue;
-    }
-    undo(repository, left);
-    files.writers->enter();
-    db.exec("BEGIN IMMEDIATE");
-    tx t{db, *files.around};
-    forget_intent(t, left.id);
-    db.exec("COMMIT");
-    files.writers->leave();
-  }
 }
 
 } // namespace
@@ -127,7 +85,6 @@ workspace_files open_workspace(const fs::path& directory) {
   files.writers->leave();
   if (!is_excluded(files.layout))
     repositories.take()->exclude(std::string{excluded});
-  recover(files, *db, *repositories.take());
   auto& storage = files.actors.storage;
   storage.file = file;
   storage.around = files.around;

@@ -1,9 +1,12 @@
 #include "storage/database.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <mutex>
+#include <system_error>
 
 namespace orch {
 
@@ -97,7 +100,7 @@ cached_statement::~cached_statement() {
 }
 
 database::database(const std::filesystem::path& path, mode how)
-  : raw_{path.string(), open_flags(how), busy_timeout_ms} {
+  : raw_{path.string(), open_flags(how), busy_timeout_ms}, path_{path} {
   if (how == mode::read) {
     raw_.exec("PRAGMA query_only=ON");
     return;
@@ -106,6 +109,28 @@ database::database(const std::filesystem::path& path, mode how)
   raw_.exec("PRAGMA synchronous=FULL");
   raw_.exec("PRAGMA wal_autocheckpoint=4000"); // pages: fewer pauses than the default of 1,000
   raw_.exec("PRAGMA foreign_keys=ON");
+}
+
+database::~database() {
+  if (log_ >= 0)
+    ::close(log_);
+}
+
+void database::sync_later() {
+  // SQLite still syncs the log before it copies it into the database file, so that a power cut can
+  // cost nothing but commits that `sync_log` has not confirmed.
+  raw_.exec("PRAGMA synchronous=NORMAL");
+}
+
+void database::sync_log() {
+  if (log_ < 0) {
+    // SQLite deletes the log only when the last connection ends, so the name stays this file's.
+    log_ = ::open((path_.string() + "-wal").c_str(), O_RDWR | O_CLOEXEC);
+    if (log_ < 0)
+      throw std::system_error{errno, std::generic_category(), "cannot open the write-ahead log"};
+  }
+  if (::fdatasync(log_) != 0)
+    throw std::system_error{errno, std::generic_category(), "cannot sync the write-ahead log"};
 }
 
 cached_statement database::prepare(const std::string& sql) {

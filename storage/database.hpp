@@ -41,6 +41,17 @@ public:
   /// Opens `path`; `write` creates it if missing. WAL and synchronous=FULL are set for writers.
   /// Throws `SQLite::Exception`.
   database(const std::filesystem::path& path, mode how);
+  ~database();
+  database(const database&) = delete;
+  database& operator=(const database&) = delete;
+
+  /// From now on a COMMIT leaves it to `sync_log` to make it durable. Between the two other
+  /// processes may write, and when several of them sync the same log the disk does it once for all.
+  void sync_later();
+
+  /// Returns once everything committed so far, by whatever process, is on the disk: the log is one
+  /// file, and a commit in it counts only if all before it are there. Throws `std::system_error`.
+  void sync_log();
 
   cached_statement prepare(const std::string& sql);
 
@@ -51,6 +62,8 @@ public:
 
 private:
   SQLite::Database raw_;
+  std::filesystem::path path_;
+  int log_ = -1; ///< the write-ahead log
   std::unordered_map<std::string, std::unique_ptr<SQLite::Statement>> prepared_;
 };
 

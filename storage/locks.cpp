@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 namespace orch {
 
 namespace fs = std::filesystem;
@@ -87,6 +89,13 @@ std::optional<lock> first_in_the_way(tx& t, const std::vector<lock_scope>& scope
   return {};
 }
 
+/// Does somebody in line go first? Who is waited for must be able to renew and to finish, or both
+/// would wait for ever.
+bool is_before(tx& t, const waiter& ahead, const wanted_locks& wanted) {
+  return ahead.owner_session != wanted.owner && wants_the_same(ahead.scopes, wanted.scopes)
+         && !first_in_the_way(t, ahead.scopes, whose::own, wanted.owner);
+}
+
 std::optional<lock> own_lock(tx& t, const lock_scope& scope, const std::string& owner) {
   // The + keeps SQLite from taking the index by owner, who may hold many locks; a path has few.
   return t.first<lock>(
@@ -129,18 +138,43 @@ lock get_active(tx& t, int64_t id, const std::optional<std::string>& owner) {
   return std::move(*found);
 }
 
-/// The path below a linked worktree of ours names the same file as in the main work tree.
-fs::path without_worktree(const fs::path& path) {
+/// Is there a linked worktree at `directory`? Its .git is a file that names a place below the
+/// `worktrees` of the repository; that of a submodule names one below `modules`.
+bool is_linked_worktree(const fs::path& directory) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(directory / ".git", ignored))
+    return false;
+  std::ifstream file{directory / ".git"};
+  std::string line;
+  std::getline(file, line);
+  return line.starts_with("gitdir: ") && fs::path{line}.parent_path().filename() == "worktrees"
+         && line.find("/modules/") == std::string::npos;
+}
+
+/// The path below a linked worktree names the same file as in the main work tree.
+fs::path without_worktree(const fs::path& root, const fs::path& path) {
+  fs::path rest = path;
+  auto here = root;
+  for (auto part = path.begin(); part != path.end(); ++part) {
+    here /= *part;
+    if (!is_linked_worktree(here))
+      continue;
+    rest = ".";
+    for (auto below = std::next(part); below != path.end(); ++below)
+      rest /= *below;
+    return rest.lexically_normal();
+  }
+  // One that is not on disk yet, or no longer, is known by where we put worktrees.
   auto part = path.begin();
   for (std::string_view expected : {".codex-orch", "worktrees"})
     if (part == path.end() || *part++ != expected)
       return path;
   if (part == path.end())
     return path;
-  fs::path rest;
+  rest = ".";
   for (++part; part != path.end(); ++part)
     rest /= *part;
-  return rest.empty() ? fs::path{"."} : rest;
+  return rest.lexically_normal();
 }
 
 } // namespace
@@ -155,7 +189,7 @@ std::string normalize_path(const surroundings& around, std::string_view field,
   auto real = fs::weakly_canonical(around.repo_root / path, failed);
   if (failed)
     throw bad_param(field, fmt::format("{} cannot be resolved: {}", field, failed.message()));
-  auto inside = without_worktree(real.lexically_relative(around.repo_root)).lexically_normal();
+  auto inside = without_worktree(around.repo_root, real.lexically_relative(around.repo_root));
   if (inside.empty() || *inside.begin() == "..")
     throw bad_param(
       field, fmt::format("{} must lie inside the repository {}", field, around.repo_root.string()));
@@ -174,17 +208,39 @@ bool scopes_conflict(const lock_scope& a, const lock_scope& b) {
 std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t before) {
   if (auto holder = first_in_the_way(t, wanted.scopes, whose::others, wanted.owner))
     return blocked_by{holder, holder->owner_session};
-  for (const auto& ahead : waiting_in_line(t, "lock", before)) {
-    if (ahead.owner_session == wanted.owner || !wants_the_same(ahead.scopes, wanted.scopes))
-      continue;
-    // Who is waited for must be able to renew and to finish, or both would wait for ever.
-    if (first_in_the_way(t, ahead.scopes, whose::own, wanted.owner))
-      continue;
-    // The lease that the one ahead waits for explains more than its place in the line.
-    return blocked_by{first_in_the_way(t, ahead.scopes, whose::others, ahead.owner_session),
-                      ahead.owner_session};
-  }
+  for (const auto& ahead : waiting_in_line(t, "lock", before))
+    if (is_before(t, ahead, wanted))
+      // The lease that the one ahead waits for explains more than its place in the line.
+      return blocked_by{first_in_the_way(t, ahead.scopes, whose::others, ahead.owner_session),
+                        ahead.owner_session};
   return {};
+}
+
+std::set<std::string> owners_in_the_way(tx& t, const wanted_locks& wanted, int64_t before) {
+  std::set<std::string> owners;
+  auto collect = [&](const std::string& where, const std::string& from, const std::string& to,
+                     const lock_scope& scope, bool only_prefixes) {
+    auto query = t.db.prepare(
+      "SELECT DISTINCT owner_session FROM locks WHERE state = 'active' AND " + where
+      + " AND owner_session <> ?3 AND (?4 = 1 OR mode = 'exclusive') AND (?5 = 0 OR scope_type = "
+        "'prefix')");
+    bind_all(*query, from, to, wanted.owner, int64_t{scope.mode == "exclusive"},
+             int64_t{only_prefixes});
+    while (query->executeStep())
+      owners.insert(query->getColumn(0).getString());
+  };
+  for (const auto& scope : wanted.scopes) {
+    for (const auto& path : chain_of(scope.scope_path))
+      collect("scope_path = ?1 AND ?2 = ?2", path, path, scope, path != scope.scope_path);
+    auto all = scope.scope_path == ".";
+    if (scope.scope_type == "prefix")
+      collect("scope_path >= ?1 AND scope_path < ?2", all ? "" : scope.scope_path + "/",
+              all ? "\xff" : scope.scope_path + "0", scope, false);
+  }
+  for (const auto& ahead : waiting_in_line(t, "lock", before))
+    if (is_before(t, ahead, wanted))
+      owners.insert(ahead.owner_session);
+  return owners;
 }
 
 std::variant<std::vector<lock>, blocked_by> take_locks(tx& t, const wanted_locks& wanted,
@@ -289,6 +345,23 @@ void release_locks_of(tx& t, const std::string& owner) {
   forget_waiters_of(t, owner);
   if (released > 0)
     give_waiters_their_turn(t);
+}
+
+std::vector<lock> own_locks(tx& t, const wanted_locks& wanted) {
+  std::vector<lock> held;
+  for (const auto& scope : wanted.scopes)
+    if (auto own = own_lock(t, scope, wanted.owner))
+      held.push_back(*own);
+  return held;
+}
+
+void restore_lock(tx& t, const lock& was) {
+  if (was.lease_until <= t.now)
+    end_lock(t, was.id, "expired");
+  else
+    t.run("UPDATE locks SET mode = ?, lease_until = ?, heartbeat_at = ? WHERE id = ? AND state = "
+          "'active'",
+          was.mode, was.lease_until, was.heartbeat_at, was.id);
 }
 
 void end_lock(tx& t, int64_t id, const std::string& state) {

@@ -3,6 +3,7 @@
 #include "messages/locks.hpp"
 #include "storage/tx.hpp"
 
+#include <set>
 #include <variant>
 
 namespace orch {
@@ -33,6 +34,15 @@ bool scopes_conflict(const lock_scope& a, const lock_scope& b);
 
 /// What is in the way of wanted locks now: a lease, or one of the waiters `before` (an id; 0: all).
 std::optional<blocked_by> find_block(tx& t, const wanted_locks& wanted, int64_t before = 0);
+
+/// All who hold or wait for something that is in the way of wanted locks.
+std::set<std::string> owners_in_the_way(tx& t, const wanted_locks& wanted, int64_t before = 0);
+
+/// The leases that `wanted` would renew, as they are now.
+std::vector<lock> own_locks(tx& t, const wanted_locks& wanted);
+
+/// Makes a renewed lease again what it was; one that would be over by now ends.
+void restore_lock(tx& t, const lock& was);
 
 /// Grants all of it or says what is in the way. Renews what the owner has already. Nobody overtakes
 /// the waiters `before` (an id; 0: all who wait).

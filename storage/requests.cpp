@@ -18,6 +18,10 @@ std::string digest(const std::string& params) {
 
 } // namespace
 
+std::string name_of_key(const std::string& key) {
+  return "key " + key;
+}
+
 std::optional<std::string> earlier_answer(tx& t, const std::string& key, const method& about,
                                           const std::string& params) {
   t.run("DELETE FROM request_keys WHERE created_at < ?", timestamp{t.now.us - kept_for_us});
@@ -33,8 +37,7 @@ std::optional<std::string> earlier_answer(tx& t, const std::string& key, const m
                         {{"field", "request_key"}}};
   if (!query->getColumn(2).isNull())
     return query->getColumn(2).getString();
-  auto server = query->getColumn(3).getInt64();
-  if (server == t.around.server || t.around.alive(server))
+  if (t.around.at_work(query->getColumn(3).getInt64(), name_of_key(key)))
     throw request_error{errc::conflict,
                         fmt::format("the request of key {} is still being done", key),
                         {{"field", "request_key"}}};

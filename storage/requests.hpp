@@ -4,6 +4,9 @@
 
 namespace orch {
 
+/// What a request of that key is called among the things in hand.
+std::string name_of_key(const std::string& key);
+
 /// The answer that a request of that key got before, as JSON text, if it was answered in the last
 /// 24 h. Throws conflict if the key was used for another request, or is being worked on right now.
 std::optional<std::string> earlier_answer(tx& t, const std::string& key, const method& about,

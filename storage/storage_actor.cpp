@@ -119,6 +119,21 @@ void storage_state::write_version() {
   raise->exec();
 }
 
+caf::error storage_state::make_durable() {
+  // What only looked has nothing to sync.
+  auto total = db->raw().getTotalChanges();
+  if (std::exchange(synced_changes, total) == total)
+    return {};
+  try {
+    db->sync_log();
+    return {};
+  } catch (const std::system_error& e) {
+    // It may be in the database or not: the callers learn that, and all is read afresh.
+    self->quit(caf::exit_reason::unhandled_exception);
+    return to_caf_error({errc::unavailable, e.what()});
+  }
+}
+
 void storage_state::read(const transaction& job) {
   auto& slot = batch.back();
   try {
@@ -152,6 +167,8 @@ void storage_state::commit_batch_now() {
     if (!sqlite3_get_autocommit(db->raw().getHandle()))
       db->exec("ROLLBACK");
     options.leave();
+    if (!failed)
+      failed = make_durable();
     if (wakes && !failed)
       options.around->wake();
   }
@@ -181,6 +198,8 @@ caf::behavior storage_actor(caf::stateful_actor<storage_state>* self, storage_op
     }
     state.options.leave();
   }
+  // Turns are short then: the disk is waited for outside of them.
+  state.db->sync_later();
   return {
     [self](const transaction& job) {
       auto& s = self->state;

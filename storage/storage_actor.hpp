@@ -70,7 +70,9 @@ struct storage_state {
   bool in_batch = false;
   caf::error lost; ///< why SQLite gave up the open batch as a whole
   bool wakes = false;
+  int64_t synced_changes = 0; ///< rows that this connection has changed and synced
 
+  caf::error make_durable();
   void begin_batch();
   caf::error run(const transaction& job, caf::message& result);
   void read(const transaction& job);

@@ -2,6 +2,7 @@
 
 #include "messages/method.hpp"
 #include "storage/database.hpp"
+#include "storage/in_hand.hpp"
 
 #include <functional>
 
@@ -13,12 +14,20 @@ struct surroundings {
   std::filesystem::path state_dir; ///< REPO/.codex-orch
   int64_t server = 0;              ///< this server's id among the servers of the repository
   std::function<bool(int64_t)> alive = [](int64_t) { return true; }; ///< does that server live?
-  std::function<timestamp()> now;                                    ///< wall time
+  /// Waits, not for ever, until the programs of a dead server have ended; false if they have not.
+  std::function<bool(int64_t)> children_ended = [](int64_t) { return true; };
+  in_hand doing;                  ///< what this server works on: "intent 7", "key abc", "waiter 9"
+  std::function<timestamp()> now; ///< wall time
   std::function<void()> wake = [] {};     ///< tells waiters in all processes to look again
   int64_t most_tokens_per_slice = 18'000; ///< planning rules (contract, section 5)
   int64_t most_files_per_slice = 12;
   int64_t own_worktree_from_score = 12; ///< scheduler.decide_worktree (contract, section 6)
   std::string main_branch;              ///< as configured; empty: found out each time
+
+  /// Is the server that has begun something, known by that name, still at it?
+  bool at_work(int64_t server_id, const std::string& name) const {
+    return server_id == server ? doing.has(name) : alive(server_id);
+  }
 };
 
 /// What a storage function works with: rows, the time, and marks of what it did.
@@ -39,6 +48,9 @@ public:
 
   /// Changes of this transaction that db_version in the database does not show yet.
   int64_t unwritten_changes() const { return earlier_changes_ + changes_; }
+
+  /// Notes that this server works on it; see `surroundings::at_work`.
+  in_hand::token take_in_hand(const std::string& name) const { return around.doing.take(name); }
 
   /// After the commit, waiters in all processes look again.
   void wake_waiters() { wakes_ = true; }

@@ -28,19 +28,18 @@ std::vector<lock_scope> read_scopes(const std::string& text) {
 }
 
 /// Whom an owner waits for: those whose leases or earlier turns its waits are blocked by.
-std::vector<std::string> awaited_by(tx& t, const std::string& owner) {
-  std::vector<std::string> owners;
+std::set<std::string> awaited_by(tx& t, const std::string& owner) {
+  std::set<std::string> owners;
   for (std::string_view kind : {"lock", "main"})
     for (const auto& w : waiting_in_line(t, kind)) {
       if (w.owner_session != owner)
         continue;
       if (kind == "main") {
         if (auto holder = main_lock_holder(t))
-          owners.push_back(std::to_string(*holder));
+          owners.insert(std::to_string(*holder));
         continue;
       }
-      if (auto block = find_block(t, {w.owner_session, w.scopes, w.ttl_seconds}, w.id))
-        owners.push_back(block->holder ? block->holder->owner_session : block->owner);
+      owners.merge(owners_in_the_way(t, {w.owner_session, w.scopes, w.ttl_seconds}, w.id));
     }
   return owners;
 }
@@ -62,11 +61,19 @@ std::vector<std::string> find_cycle(tx& t, const std::string& from, const std::s
   return {};
 }
 
+/// A lease that was granted to a waiter.
+struct granted_lock {
+  int64_t id = 0;
+  std::optional<lock> was{}; ///< what it was before, if it was renewed
+
+  field_list fields() { return {required("id", id), optional("was", was)}; }
+};
+
 struct waiter_row {
   std::string kind;
   std::string owner;
   std::string state;
-  std::vector<int64_t> lock_ids;
+  std::vector<granted_lock> granted;
 };
 
 std::optional<waiter_row> find_waiter(tx& t, int64_t id) {
@@ -80,7 +87,8 @@ std::optional<waiter_row> find_waiter(tx& t, int64_t id) {
                    query->getColumn(2).getString(),
                    {}};
   if (!query->getColumn(3).isNull())
-    found.lock_ids = json::parse(query->getColumn(3).getString()).get<std::vector<int64_t>>();
+    for (const auto& item : json::parse(query->getColumn(3).getString()))
+      found.granted.push_back(from_json<granted_lock>(item));
   return found;
 }
 
@@ -91,8 +99,11 @@ void forget(tx& t, int64_t id) {
 void give_back(tx& t, const waiter_row& row) {
   if (row.state != "granted")
     return;
-  for (auto id : row.lock_ids)
-    end_lock(t, id, "released");
+  for (const auto& x : row.granted)
+    if (x.was)
+      restore_lock(t, *x.was);
+    else
+      end_lock(t, x.id, "released");
   if (row.kind == "main")
     release_main_lock_of(t, std::stoll(row.owner));
   t.changed();
@@ -107,7 +118,7 @@ bool drop_waiters_of_dead_servers(tx& t) {
       rows.emplace_back(query->getColumn(0).getInt64(), query->getColumn(1).getInt64());
   }
   for (auto [id, server] : rows) {
-    if (server == t.around.server || t.around.alive(server))
+    if (t.around.at_work(server, name_of_waiter(id)))
       continue;
     auto row = find_waiter(t, id);
     forget(t, id);
@@ -118,14 +129,21 @@ bool drop_waiters_of_dead_servers(tx& t) {
 }
 
 bool grant(tx& t, const waiter& w) {
-  auto taken = take_locks(t, {w.owner_session, w.scopes, w.ttl_seconds}, w.id);
+  wanted_locks wanted{w.owner_session, w.scopes, w.ttl_seconds};
+  auto renewed = own_locks(t, wanted);
+  auto taken = take_locks(t, wanted, w.id);
   auto locks = std::get_if<std::vector<lock>>(&taken);
   if (!locks)
     return false;
-  std::vector<int64_t> ids;
-  for (const auto& x : *locks)
-    ids.push_back(x.id);
-  t.run("UPDATE waiters SET state = 'granted', lock_ids = ? WHERE id = ?", json(ids).dump(), w.id);
+  std::string granted;
+  for (const auto& x : *locks) {
+    granted_lock one{x.id};
+    auto was = std::find_if(renewed.begin(), renewed.end(), [&](auto& y) { return y.id == x.id; });
+    if (was != renewed.end())
+      one.was = *was;
+    granted += (granted.empty() ? "[" : ",") + to_json_text(one);
+  }
+  t.run("UPDATE waiters SET state = 'granted', lock_ids = ? WHERE id = ?", granted + "]", w.id);
   return true;
 }
 
@@ -138,6 +156,10 @@ bool grant_main(tx& t, const waiter& w) {
 }
 
 } // namespace
+
+std::string name_of_waiter(int64_t id) {
+  return fmt::format("waiter {}", id);
+}
 
 std::vector<waiter> waiting_in_line(tx& t, std::string_view kind, int64_t before) {
   auto query =
@@ -153,9 +175,12 @@ std::vector<waiter> waiting_in_line(tx& t, std::string_view kind, int64_t before
 
 int64_t get_in_line(tx& t, std::string_view kind, const wanted_locks& wanted,
                     const blocked_by& blocked) {
+  auto awaited = kind == "main" ? std::set{blocked.owner} : owners_in_the_way(t, wanted);
   std::set<std::string> seen;
-  auto awaited = blocked.holder ? blocked.holder->owner_session : blocked.owner;
-  auto cycle = find_cycle(t, awaited, wanted.owner, seen);
+  std::vector<std::string> cycle;
+  for (const auto& next : awaited)
+    if (cycle.empty())
+      cycle = find_cycle(t, next, wanted.owner, seen);
   if (!cycle.empty()) {
     cycle.insert(cycle.begin(), wanted.owner);
     auto refusal = lock_conflict(blocked);
@@ -182,8 +207,8 @@ wait_state look_at_wait(tx& t, int64_t waiter_id) {
   if (!row)
     return state;
   state.granted = true;
-  for (auto id : row->lock_ids)
-    if (auto held = t.find<lock>("locks", id))
+  for (const auto& x : row->granted)
+    if (auto held = t.find<lock>("locks", x.id))
       state.locks.push_back(*held);
   forget(t, waiter_id);
   return state;

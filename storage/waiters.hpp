@@ -13,6 +13,9 @@ struct waiter {
   int64_t ttl_seconds = 600;
 };
 
+/// What a waiter is called among the things in hand.
+std::string name_of_waiter(int64_t id);
+
 /// Those of a kind who wait, first come first; `before`: only those with a smaller id (0: all).
 std::vector<waiter> waiting_in_line(tx& t, std::string_view kind, int64_t before = 0);
 

@@ -36,6 +36,10 @@ bool worktree_name_taken(tx& t, const std::string& path, const std::string& bran
          || t.number("SELECT 1 FROM intents WHERE path = ? OR branch = ?", path, branch);
 }
 
+std::string name_of(const intent& x) {
+  return fmt::format("intent {}", x.id);
+}
+
 intent plan_worktree(tx& t, const std::string& path, const std::string& branch,
                      const std::string& base_commit) {
   if (worktree_name_taken(t, path, branch))
@@ -48,15 +52,17 @@ intent plan_worktree(tx& t, const std::string& path, const std::string& branch,
   return made;
 }
 
-void forget_intent(tx& t, int64_t intent_id) {
-  t.run("DELETE FROM intents WHERE id = ?", intent_id);
+bool is_intended(tx& t, int64_t intent_id) {
+  return t.exists("intents", intent_id);
+}
+
+bool forget_intent(tx& t, int64_t intent_id) {
+  return t.run("DELETE FROM intents WHERE id = ?", intent_id) > 0;
 }
 
 std::vector<intent> orphaned_intents(tx& t) {
   auto all = t.select<intent>("FROM intents ORDER BY id");
-  std::erase_if(all, [&](const intent& x) {
-    return x.server_id == t.around.server || t.around.alive(x.server_id);
-  });
+  std::erase_if(all, [&](const intent& x) { return t.around.at_work(x.server_id, name_of(x)); });
   return all;
 }
 

@@ -29,6 +29,9 @@ struct intent {
   }
 };
 
+/// What an intent is called among the things in hand.
+std::string name_of(const intent& x);
+
 /// Writes an intent to make a worktree, after checking that no other one has or wants its branch or
 /// path (conflict).
 intent plan_worktree(tx& t, const std::string& path, const std::string& branch,
@@ -37,9 +40,13 @@ intent plan_worktree(tx& t, const std::string& path, const std::string& branch,
 /// Is the branch or the path taken by a live row or an intent?
 bool worktree_name_taken(tx& t, const std::string& path, const std::string& branch);
 
-void forget_intent(tx& t, int64_t intent_id);
+/// Is that intent still written down?
+bool is_intended(tx& t, int64_t intent_id);
 
-/// Intents whose server is dead.
+/// False if it was forgotten already.
+bool forget_intent(tx& t, int64_t intent_id);
+
+/// Intents that nobody works on any more: their servers died, or lost them in a restart.
 std::vector<intent> orphaned_intents(tx& t);
 
 /// The row of the main work tree, made or brought up to date with the branch it has now.

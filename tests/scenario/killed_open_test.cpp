@@ -1,6 +1,7 @@
 #include "state.hpp"
 
 #include <csignal>
+#include <thread>
 
 using namespace orch::test;
 
@@ -67,10 +68,34 @@ struct killed_open : sandbox {
     return false;
   }
 
+  json params() const {
+    return {{"user_request", "parse the dates"}, {"request_key", std::to_string(round)}};
+  }
+
+  /// What there is once nothing is half made any more.
+  traces settled() const {
+    auto end = steady::now() + patience;
+    while (state_file{root}.number("SELECT count(*) FROM intents") > 0 && steady::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    return look();
+  }
+
+  /// Who repeats the request gets the session that was opened, or a new one; never a second one.
+  void repeat(server& on, const traces& before, bool opened) const {
+    auto id = on.ask("session.open", params()).at("session_context").at("session").at("id");
+    auto after = settled();
+    INFO("repeated " << after);
+    CHECK(after.rows.size() == before.rows.size() + 1);
+    CHECK(after.branches.size() == before.branches.size() + 1);
+    CHECK(after.directories.size() == before.directories.size() + 1);
+    if (opened)
+      CHECK(after.rows.back().starts_with(id.dump() + "|"));
+  }
+
   /// Kills the server in the middle of `session.open`; whether that was answered before.
   bool open_and_kill(server& victim, const traces& before, const moment& now) const {
     auto begin = steady::now();
-    victim.request("session.open", {{"user_request", "parse the dates"}});
+    victim.request("session.open", params());
     while (!now(before, steady::now() - begin) && steady::now() < begin + patience)
       ;
     victim.kill(SIGKILL);
@@ -81,6 +106,7 @@ struct killed_open : sandbox {
   /// Kills a server as `now` says; the next one must find all of the session or nothing. True if it
   /// was nothing.
   bool check_round(const moment& now) {
+    ++round;
     auto before = look();
     auto victim = start_in(root);
     victim->ask("workspace.init");
@@ -91,9 +117,10 @@ struct killed_open : sandbox {
     auto other = start_in(root);
     for (auto on : {next.get(), other.get()})
       on->ask("session.list", {{"include_closed", true}});
-    auto after = look();
+    auto after = settled();
     INFO("before " << before);
     INFO("after " << after);
+    auto opened = after.rows.size() > before.rows.size();
     if (answered || after.rows.size() > before.rows.size()) {
       CHECK(after.rows.size() == before.rows.size() + 1);
       CHECK(after.branches.size() == before.branches.size() + 1);
@@ -103,6 +130,7 @@ struct killed_open : sandbox {
     } else {
       CHECK(after == before);
     }
+    repeat(*other, before, opened);
     check_consistent(*this, root, *next);
     CHECK(next->finish().code == 0);
     CHECK(other->finish().code == 0);
@@ -131,6 +159,7 @@ struct killed_open : sandbox {
     CHECK(last->finish().code == 0);
   }
 
+  int round = 0;
   path worktrees = root / ".codex-orch" / "worktrees";
   path metadata = root / ".git" / "worktrees";
 };

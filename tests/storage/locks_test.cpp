@@ -3,6 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <fstream>
+#include <map>
+
 using namespace orch;
 
 namespace {
@@ -31,6 +34,7 @@ struct lock_fixture : state_fixture {
       REQUIRE(std::holds_alternative<blocked_by>(taken));
       auto id = get_in_line(t, "lock", wanted, std::get<blocked_by>(taken));
       t.run("UPDATE waiters SET server_id = ? WHERE id = ?", server, id);
+      places[id] = t.take_in_hand(name_of_waiter(id));
       return id;
     });
   }
@@ -42,6 +46,12 @@ struct lock_fixture : state_fixture {
   void release(int64_t id) {
     in_tx([&](tx& t) { release_lock(t, {id, {}}); });
   }
+
+  lock stored(int64_t id) {
+    return in_tx([&](tx& t) { return t.get<lock>("locks", id, "lock"); });
+  }
+
+  std::map<int64_t, in_hand::token> places; ///< of those who wait
 };
 
 } // namespace
@@ -206,6 +216,54 @@ TEST_CASE_METHOD(lock_fixture, "waiting in a circle is refused with the circle",
   CHECK(error.data["cycle"] == json{"3", "1", "2", "3"});
 }
 
+TEST_CASE_METHOD(lock_fixture, "a circle through any of several holders is found", "[locks]") {
+  acquire("1", "file", "src/a", "shared");
+  acquire("2", "file", "src/b", "shared");
+  acquire("3", "file", "c");
+  wait_for("2", "file", "c");
+  // 3 would wait for 1, who waits for nobody, and for 2, who waits for 3.
+  auto error = refused([](tx& t) {
+    wanted_locks wanted{"3", {{"prefix", "src", "exclusive"}}, 600};
+    get_in_line(t, "lock", wanted, std::get<blocked_by>(take_locks(t, wanted)));
+  });
+  CHECK(error.code == errc::conflict);
+  CHECK(error.data["cycle"] == json{"3", "2", "3"});
+}
+
+TEST_CASE_METHOD(lock_fixture, "a grant that nobody takes leaves the lease that it renewed",
+                 "[locks]") {
+  auto own = acquire("1", "file", "a", "shared", 60);
+  auto other = acquire("2", "file", "a", "shared");
+  auto waiting = wait_for("1", "file", "a");
+  release(other.id);
+  CHECK(stored(own.id).mode == "exclusive");
+  in_tx([&](tx& t) { leave_line(t, waiting); });
+  auto left = stored(own.id);
+  CHECK(left.state == "active");
+  CHECK(left.mode == "shared");
+  CHECK(left.lease_until == own.lease_until);
+}
+
+TEST_CASE_METHOD(lock_fixture, "a grant that nobody takes ends a renewed lease that would be over",
+                 "[locks]") {
+  auto own = acquire("1", "file", "a", "shared", 60);
+  auto other = acquire("2", "file", "a", "shared");
+  auto waiting = wait_for("1", "file", "a");
+  release(other.id);
+  pass_seconds(61);
+  in_tx([&](tx& t) { leave_line(t, waiting); });
+  CHECK(stored(own.id).state == "expired");
+}
+
+TEST_CASE_METHOD(lock_fixture, "a wait that its own server has lost holds nobody up", "[locks]") {
+  auto held = acquire("1", "file", "a");
+  auto lost = wait_for("2", "file", "a");
+  auto next = wait_for("3", "file", "a");
+  places.erase(lost);
+  release(held.id);
+  CHECK(look(next).granted);
+}
+
 TEST_CASE_METHOD(lock_fixture, "looking for a circle is no change of state", "[locks]") {
   acquire("1", "file", "a");
   wait_for("2", "file", "a");
@@ -259,6 +317,20 @@ TEST_CASE_METHOD(lock_fixture, "one file has one name, however it is written", "
   INFO(written);
   CHECK(normalize_path(*around, "path", written) == "src/real/a.cpp");
   CHECK(normalize_path(*around, "path", (directory.path / written).string()) == "src/real/a.cpp");
+}
+
+TEST_CASE_METHOD(lock_fixture, "a file has its one name in linked worktrees anywhere", "[locks]") {
+  auto link = [&](const std::string& at, const std::string& gitdir) {
+    std::filesystem::create_directories(directory.path / at);
+    std::ofstream{directory.path / at / ".git"} << "gitdir: " << gitdir << "\n";
+  };
+  link("own/place", (directory.path / ".git/worktrees/place").string());
+  link(".codex-orch/worktrees/deep/er", (directory.path / ".git/worktrees/er").string());
+  link("lib/part", "../../.git/modules/part");
+  CHECK(normalize_path(*around, "path", "own/place/src/a.cpp") == "src/a.cpp");
+  CHECK(normalize_path(*around, "path", "own/place") == ".");
+  CHECK(normalize_path(*around, "path", ".codex-orch/worktrees/deep/er/src/a.cpp") == "src/a.cpp");
+  CHECK(normalize_path(*around, "path", "lib/part/src/a.cpp") == "lib/part/src/a.cpp");
 }
 
 TEST_CASE_METHOD(lock_fixture, "the repository itself is the path .", "[locks]") {
