@@ -191,9 +191,10 @@ void connection::take_protocol_message(const slot_ptr& s) {
     send(*s, result_line(s->asked, direct->json_text));
   else if (auto error = std::get_if<protocol_error>(&reply))
     send(*s, protocol_error_line(s->asked, *error));
-  else if (auto read = std::get_if<resource_read>(&reply))
-    read_resource(s, std::move(*read));
-  else if (auto call = std::get_if<tool_call>(&reply)) {
+  else if (auto read = std::get_if<resource_read>(&reply)) {
+    s->resource = std::move(*read);
+    queue(s);
+  } else if (auto call = std::get_if<tool_call>(&reply)) {
     s->tool = true;
     s->progress_token = progress_token(s->asked);
     s->method = call->method;
@@ -202,43 +203,45 @@ void connection::take_protocol_message(const slot_ptr& s) {
   }
 }
 
-void connection::read_resource(const slot_ptr& s, resource_read wanted) {
-  slots_.push_back(s);
+void connection::read_resource(const slot_ptr& s) {
   if (!table_) {
     refuse(s, {errc::unavailable, "the repository is restarting; try again"});
     return;
   }
-  auto failed = [this, s, alive = alive_, uri = wanted.uri](const request_error& e) {
-    if (!*alive || s->answered)
+  ++running_;
+  running_alone_ = true;
+  auto finished = [this, s, alive = alive_](const std::string& line) {
+    if (!*alive || std::exchange(s->ended, true))
       return;
-    protocol_error error{s->modern ? -32602 : -32002, e.what(), {{"uri", uri}}};
+    finish(s, false);
+    if (!s->answered)
+      answer(s, line);
+    start_what_may_start();
+  };
+  auto failed = [s, finished](const request_error& e) {
+    protocol_error error{s->modern ? -32602 : -32002, e.what(), {{"uri", s->resource->uri}}};
     if (e.code != errc::not_found)
       error.number = error_number(e.code);
-    answer(s, protocol_error_line(s->asked, error));
+    finished(protocol_error_line(s->asked, error));
   };
-  if (wanted.is_mirror) {
+  auto read = [s, finished](std::string_view mime_type, const std::string& text) {
+    finished(result_line(s->asked, resource_result(s->resource->uri, mime_type, text, s->modern)));
+  };
+  if (s->resource->is_mirror) {
     self_->request(table_->mirror, caf::infinite, mirror_text{})
-      .then(
-        [this, s, alive = alive_, uri = wanted.uri](const std::string& markdown) {
-          if (*alive)
-            answer(
-              s, result_line(s->asked, resource_result(uri, "text/markdown", markdown, s->modern)));
-        },
-        [failed](const caf::error& e) { failed(from_caf_error(e)); });
+      .then([read](const std::string& markdown) { read("text/markdown", markdown); },
+            [failed](const caf::error& e) { failed(from_caf_error(e)); });
     return;
   }
   auto parts = std::make_shared<std::map<std::string, std::string>>();
-  for (const auto& [key, part] : wanted.parts)
+  for (const auto& [key, part] : s->resource->parts)
     table_->routes.at(part.method)
       .call(
         self_, part.params, {},
-        [this, s, alive = alive_, parts, key = key, count = wanted.parts.size(),
-         uri = wanted.uri](const std::string& text) {
+        [s, parts, key = key, read](const std::string& text) {
           (*parts)[key] = text;
-          if (!*alive || parts->size() < count || s->answered)
-            return;
-          answer(s, result_line(s->asked, resource_result(uri, "application/json",
-                                                          put_together(*parts), s->modern)));
+          if (parts->size() == s->resource->parts.size())
+            read("application/json", put_together(*parts));
         },
         failed);
 }
@@ -277,26 +280,26 @@ void connection::start_what_may_start() {
     return;
   while (!queued_.empty() && out_.has_room()) {
     auto s = queued_.front();
-    auto m = find_method(s->method);
-    if (m) {
-      s->alone = runs_alone(*m, s->params);
-      if (!may_start(*s, *m))
-        break;
-    }
+    auto m = s->resource ? nullptr : find_method(s->method);
+    s->alone = s->resource || (m && runs_alone(*m, s->params));
+    if ((s->resource || m) && !may_start(*s, m ? m->owner : ""))
+      break;
     queued_.pop_front();
-    if (!m)
-      refuse(s, unknown_method(s->method));
-    else
+    if (s->resource)
+      read_resource(s);
+    else if (m)
       start(s, *m);
+    else
+      refuse(s, unknown_method(s->method));
   }
   starting_ = false;
 }
 
-bool connection::may_start(const slot& s, const method_info& m) const {
+bool connection::may_start(const slot& s, std::string_view owner) const {
   if (running_ == 0)
     return true;
   // Requests to one owner take effect in the order in which it gets them, so they may overlap.
-  return running_ < options_.window && !running_alone_ && !s.alone && m.owner == running_owner_;
+  return running_ < options_.window && !running_alone_ && !s.alone && owner == running_owner_;
 }
 
 void connection::start(const slot_ptr& s, const method_info& m) {
@@ -332,7 +335,7 @@ void connection::start(const slot_ptr& s, const method_info& m) {
   auto finished = [this, s, &m, alive = alive_](auto&& then) {
     if (!*alive)
       return;
-    finish(s, m);
+    finish(s, m.about->touches != access::read);
     if (!s->answered)
       then();
     start_what_may_start();
@@ -367,11 +370,11 @@ void connection::note_sessions(const method_info& m, const json& params, const c
   }
 }
 
-void connection::finish(const slot_ptr& s, const method_info& m) {
+void connection::finish(const slot_ptr& s, bool wrote) {
   if (s->waits)
     return;
   --running_;
-  writing_ -= m.about->touches == access::read ? 0 : 1;
+  writing_ -= wrote ? 1 : 0;
   if (running_ == 0)
     running_alone_ = false;
 }

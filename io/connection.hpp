@@ -73,6 +73,8 @@ private:
     bool alone = false;  ///< overlaps nothing
     bool silent = false; ///< cancelled: nothing more is sent for it
     bool answered = false;
+    bool ended = false; ///< of a resource: all its parts are read, or one could not be
+    std::optional<resource_read> resource{}; ///< instead of a method
     uint64_t ticket = 0;
     std::string method;
     json params;
@@ -85,15 +87,15 @@ private:
   void take(frame f);
   void take_message(const slot_ptr& s);
   void take_protocol_message(const slot_ptr& s);
-  void read_resource(const slot_ptr& s, resource_read wanted);
+  void read_resource(const slot_ptr& s);
   void cancel(const std::string& id);
 
   void queue(const slot_ptr& s);
   void start_what_may_start();
-  bool may_start(const slot& s, const method_info& m) const;
+  bool may_start(const slot& s, std::string_view owner) const;
   void start(const slot_ptr& s, const method_info& m);
   void note_sessions(const method_info& m, const json& params, const caller& from);
-  void finish(const slot_ptr& s, const method_info& m);
+  void finish(const slot_ptr& s, bool wrote);
 
   void refuse(const slot_ptr& s, const request_error& error);
   void answer(const slot_ptr& s, std::string line);

@@ -81,11 +81,28 @@ std::string title_of(std::string_view method) {
   return title;
 }
 
+/// What is nested keeps the names and types of its members, two levels deep: clients read all tools
+/// into a context where every kilobyte counts, and the methods list has the rest.
+json shortened(json schema, int levels) {
+  schema.erase("required");
+  if (schema.contains("items"))
+    schema["items"] = shortened(std::move(schema["items"]), levels);
+  if (!schema.contains("properties"))
+    return schema;
+  if (levels == 0)
+    return {{"type", "object"}};
+  for (auto& [name, member] : schema["properties"].items()) {
+    member = shortened(std::move(member), levels - 1);
+    member.erase("description");
+    member.erase("enum");
+  }
+  return schema;
+}
+
 /// Clients check the structured content of errors against the schema too, so it requires nothing
 /// that an error lacks.
 json output_schema(const method_info& m) {
-  auto schema = schema_of(*m.result, schema_use::result);
-  schema.erase("required");
+  auto schema = shortened(schema_of(*m.result, schema_use::result), 2);
   schema["properties"]["error"] = {{"type", "object"}, {"description", "if isError"}};
   return schema;
 }
@@ -99,26 +116,32 @@ json tool_of(const method_info& m) {
           {"outputSchema", output_schema(m)}, {"annotations", annotations(*m.about)}};
 }
 
-json group_tool(const tool_group& group, const std::vector<std::string_view>& methods) {
-  return {
-    {"name", group.name},
-    {"description", fmt::format("{} Methods: {}.", group.doc, fmt::join(methods, ", "))},
-    {"inputSchema",
-     {{"type", "object"},
-      {"properties",
-       {{"method", {{"type", "string"}, {"enum", methods}}}, {"params", {{"type", "object"}}}}},
-      {"required", {"method"}},
-      {"additionalProperties", false}}},
-    {"outputSchema", {{"type", "object"}}},
-    {"annotations",
-     {{"readOnlyHint", false}, {"destructiveHint", false}, {"openWorldHint", false}}}};
+json group_tool(const tool_group& group, const std::vector<const method_info*>& methods) {
+  std::vector<std::string> signatures;
+  std::vector<std::string_view> names;
+  for (const auto* m : methods) {
+    signatures.push_back(signature(*m));
+    names.push_back(m->about->name);
+  }
+  return {{"name", group.name},
+          {"description", fmt::format("{} Methods and their params (? = optional): {}.", group.doc,
+                                      fmt::join(signatures, "; "))},
+          {"inputSchema",
+           {{"type", "object"},
+            {"properties",
+             {{"method", {{"type", "string"}, {"enum", names}}}, {"params", {{"type", "object"}}}}},
+            {"required", {"method"}},
+            {"additionalProperties", false}}},
+          {"outputSchema", {{"type", "object"}}},
+          {"annotations",
+           {{"readOnlyHint", false}, {"destructiveHint", false}, {"openWorldHint", false}}}};
 }
 
-std::vector<std::string_view> methods_in(const tool_group& group) {
-  std::vector<std::string_view> methods;
+std::vector<const method_info*> methods_in(const tool_group& group) {
+  std::vector<const method_info*> methods;
   for (const auto& m : catalog())
     if (in_group(group, m.about->name))
-      methods.push_back(m.about->name);
+      methods.push_back(&m);
   return methods;
 }
 

@@ -32,11 +32,21 @@ std::vector<method_info> methods_of() {
 constexpr std::string_view request_key_doc =
   "the same key within 24 h returns the first answer instead of doing it twice";
 
+/// The names of a record's fields, those that may be absent with a question mark.
+std::vector<std::string> member_names(const record_shape& shape) {
+  std::vector<std::string> names;
+  for (const auto& f : shape.fields)
+    names.push_back(fmt::format("{}{}", f.name, f.required ? "" : "?"));
+  return names;
+}
+
 std::string type_word(const value_type& type) {
   constexpr std::string_view words[]{"boolean", "integer", "text",  "time",
                                      "JSON",    "list",    "object"};
   if (type.what == kind::list)
     return fmt::format("list of {}", type_word(*type.element));
+  if (type.what == kind::object)
+    return fmt::format("{{{}}}", fmt::join(member_names(type.shape()), ", "));
   return std::string{words[static_cast<std::size_t>(type.what)]};
 }
 
@@ -120,6 +130,10 @@ std::string help_text(const method_info& m) {
   out += field_lines(*m.result, schema_of(*m.result, schema_use::result));
   out += fmt::format("\nAnswered by the {} actor.\n", m.owner);
   return out;
+}
+
+std::string signature(const method_info& m) {
+  return fmt::format("{}({})", m.about->name, fmt::join(member_names(*m.params), ", "));
 }
 
 std::string markdown_table() {

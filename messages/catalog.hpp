@@ -33,4 +33,7 @@ std::string help_text(const method_info& m);
 /// The README's table: method, parameters, what it does.
 std::string markdown_table();
 
+/// "lock.release(lock_id, owner_session?)"
+std::string signature(const method_info& m);
+
 } // namespace orch

@@ -125,6 +125,11 @@ TEST_CASE_METHOD(sandbox, "help explains each method", "[command line]") {
   }
 }
 
+TEST_CASE_METHOD(sandbox, "help names the members of what is nested", "[command line]") {
+  CHECK_THAT(run({"help", "lock.acquire_many"}).out,
+             Catch::Contains("list of {scope_type, scope_path, mode?}"));
+}
+
 TEST_CASE_METHOD(sandbox, "the options --version and --help answer with 0", "[command line]") {
   auto option = GENERATE(as<std::string>{}, "--version", "--help", "help");
   auto end = run({option});

@@ -1,5 +1,6 @@
 #include "client.hpp"
 
+#include <map>
 #include <set>
 
 using namespace orch::test;
@@ -173,6 +174,33 @@ TEST_CASE_METHOD(mcp, "resources/read gives state, tasks, sessions and mirror", 
   auto mirror = resource("orch://mirror");
   CHECK(mirror["mimeType"] == "text/markdown");
   CHECK_THAT(mirror["text"].get<std::string>(), Catch::Contains("the epic"));
+}
+
+TEST_CASE_METHOD(mcp, "resources/read sees what was asked for before it", "[mcp]") {
+  auto message = [](int id, const std::string& method, const json& params) {
+    return json{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}.dump()
+           + "\n";
+  };
+  std::string lines;
+  for (int id = 1; id <= 40; ++id) {
+    lines += message(id, "task.create", {{"level", "epic"}, {"title", "x"}});
+    lines += message(id, "session.list", json::object());
+  }
+  lines += message(41, "resources/read", {{"uri", "orch://tasks/40"}});
+  lines += message(42, "task.update", {{"task_id", 40}, {"title", "later"}});
+  REQUIRE(first.send(lines));
+  std::map<int, json> answers;
+  while (!answers.contains(42)) {
+    auto answer = json::parse(first.next_line());
+    answers[answer["id"]] = answer;
+  }
+  auto text = answers.at(41).at("result").at("contents").at(0).at("text").get<std::string>();
+  CHECK(json::parse(text)["title"] == "x");
+}
+
+TEST_CASE_METHOD(mcp, "the list of tools fits into a context", "[mcp]") {
+  auto tools = result_of(first.rpc("tools/list"))["tools"];
+  CHECK(tools.dump().size() < 1'400 * tools.size());
 }
 
 TEST_CASE_METHOD(mcp, "resources/read refuses what is not there", "[mcp]") {
