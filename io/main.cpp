@@ -1,3 +1,5 @@
+#include "io/hook.hpp"
+#include "io/install.hpp"
 #include "io/log.hpp"
 #include "io/server.hpp"
 #include "messages/catalog.hpp"
@@ -24,6 +26,10 @@ struct command_line {
   std::string log_file;
   bool as_json = false;
   bool as_table = false;
+  orch::install_options install;
+  std::string client;
+  bool for_user = false;
+  bool repo_given = false;
 };
 
 void add_options(CLI::App& app, command_line& line) {
@@ -48,6 +54,33 @@ void add_options(CLI::App& app, command_line& line) {
   app.add_option("--log-level", line.log_level, "error, warn (default), info or debug")
     ->check(CLI::IsMember({"error", "warn", "info", "debug"}));
   app.add_option("--log-file", line.log_file, "write the log there too");
+}
+
+CLI::App* add_install(CLI::App& app, command_line& line) {
+  auto install =
+    app.add_subcommand("install", "install into Codex or Claude Code: MCP server, hooks, "
+                                  "guides");
+  install->add_option("--client", line.client, "codex or claude")
+    ->required()
+    ->check(CLI::IsMember({"codex", "claude"}));
+  install->add_flag("--user", line.for_user,
+                    "for the user (default; --repo DIR: for a repository)");
+  install->add_flag("--dry-run", line.install.dry_run, "only show what would change");
+  install->add_flag("--uninstall", line.install.uninstall, "take out what install has written");
+  install->add_flag("--check", line.install.check, "prove that the installed hook fires");
+  return install;
+}
+
+int install(command_line& line) {
+  if (line.for_user && line.repo_given)
+    throw std::runtime_error{"--user and --repo exclude each other"};
+  if (line.install.uninstall && line.install.check)
+    throw std::runtime_error{"--uninstall and --check exclude each other"};
+  line.install.client =
+    line.client == "codex" ? orch::agent_client::codex : orch::agent_client::claude;
+  if (line.repo_given)
+    line.install.repo = line.serve.repo;
+  return orch::run_install(line.install);
 }
 
 orch::log_level level_of(const std::string& word) {
@@ -98,6 +131,10 @@ int run(const command_line& line, bool serves) {
 } // namespace
 
 int main(int argc, char** argv) {
+  // Before anything else: an agent waits for it at each edit.
+  auto asks = argc > 2 && std::string_view{argv[2]} == "--help";
+  if (argc > 1 && std::string_view{argv[1]} == "hook" && !asks)
+    return orch::run_hook({argv + 2, argv + argc});
   CLI::App app{"Coordinates coding agents that work in one git repository at the same time.",
                "codex-orchestrator"};
   command_line line;
@@ -111,6 +148,10 @@ int main(int argc, char** argv) {
   methods->add_flag("--markdown", line.as_table, "as a table with parameters");
   auto help = app.add_subcommand("help", "explain the program, or a method");
   help->add_option("method", line.help_method, "a method");
+  auto installs = add_install(app, line);
+  app.add_subcommand("hook",
+                     "what install has the agents' hooks run: --client codex|claude [--wait "
+                     "SECONDS] [EVENT]");
   app.require_subcommand(0, 1);
   // Once a subcommand is parsed the library only tells of that one.
   auto usage = app.help();
@@ -124,6 +165,10 @@ int main(int argc, char** argv) {
       return print_methods(line);
     if (*help)
       return print_help(line, usage);
+    if (*installs) {
+      line.repo_given = app.count("--repo") > 0;
+      return install(line);
+    }
     auto serves = *serve || line.mode == "serve";
     if (!serves && !*once && line.mode != "once") {
       std::cerr << usage;

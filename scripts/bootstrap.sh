@@ -5,7 +5,8 @@
 set -eu
 
 packages="g++ make cmake ninja-build ccache pkg-config git tmux
-  libcaf-dev libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev catch2 libgit2-dev libfmt-dev libcli11-dev"
+  libcaf-dev libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev catch2 libgit2-dev libfmt-dev libcli11-dev
+  libtomlplusplus-dev"
 [ "${1:-}" != --tidy ] || packages="$packages clang-format clang-tidy"
 
 missing=""

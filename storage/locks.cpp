@@ -14,17 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// ".", "a", "a/b", ... up to and with `path` itself.
-std::vector<std::string> chain_of(const std::string& path) {
-  std::vector<std::string> chain{"."};
-  if (path == ".")
-    return chain;
-  for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
-    chain.push_back(path.substr(0, slash));
-  chain.push_back(path);
-  return chain;
-}
-
 bool contains(const lock_scope& prefix, const std::string& path) {
   return prefix.scope_type == "prefix"
          && (prefix.scope_path == "." || prefix.scope_path == path
@@ -178,6 +167,16 @@ fs::path without_worktree(const fs::path& root, const fs::path& path) {
 }
 
 } // namespace
+
+std::vector<std::string> chain_of(const std::string& path) {
+  std::vector<std::string> chain{"."};
+  if (path == ".")
+    return chain;
+  for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+    chain.push_back(path.substr(0, slash));
+  chain.push_back(path);
+  return chain;
+}
 
 std::string normalize_path(const surroundings& around, std::string_view field,
                            const std::string& path) {

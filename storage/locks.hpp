@@ -29,6 +29,9 @@ struct blocked_by {
 std::string normalize_path(const surroundings& around, std::string_view field,
                            const std::string& path);
 
+/// ".", "a", "a/b", ... up to and with `path` itself, which must be normalized.
+std::vector<std::string> chain_of(const std::string& path);
+
 /// May two different owners hold these at the same time?
 bool scopes_conflict(const lock_scope& a, const lock_scope& b);
 

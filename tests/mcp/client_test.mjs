@@ -298,7 +298,7 @@ test('resources and prompts can be listed and read', limit, async () => {
     await assert.rejects(client.readResource({ uri }), { code: -32002 }, uri);
 
   const { prompts } = await client.listPrompts();
-  assert.deepEqual(prompts.map((p) => p.name).sort(), ['planner', 'reviewer', 'root', 'worker']);
+  assert.deepEqual(prompts.map((p) => p.name).sort(), ['mirror-manager', 'planner', 'reviewer', 'root', 'worker']);
   for (const { name } of prompts) {
     const { messages } = await client.getPrompt({ name });
     assert.equal(messages[0].role, 'user');
@@ -344,7 +344,7 @@ for (const version of legacyVersions) {
     assert.equal((await refusal(client, 'task.get', { task_id: 999_999 })).code, 'not_found');
     await assert.rejects(client.callTool({ name: 'no_such_tool', arguments: {} }), { code: -32602 });
     assert.equal((await client.listResources()).resources.length, 2);
-    assert.equal((await client.listPrompts()).prompts.length, 4);
+    assert.equal((await client.listPrompts()).prompts.length, 5);
     await close();
   });
 }

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "io/provider.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orch {
+
+/// What a pane shows.
+struct screen_view {
+  std::string title;
+  std::string text; ///< the last lines, without the blank ones at the end
+};
+
+/// How the screens of one agent CLI are read: data, so that a new release of the CLI needs no new
+/// program. Used last, when nothing better says what the agent does.
+class screen_rules {
+public:
+  /// Reads the rules: `{"rules": [{"state": ..., "in": "title"|"screen", "last_lines": N, "match":
+  /// REGEX, "words": TEXT}, ...], "composer": {"match": REGEX, "empty": REGEX}}`. Regular
+  /// expressions are ECMAScript's. Throws `std::runtime_error` that says what is wrong where.
+  static screen_rules parse(const std::string& text);
+
+  /// The rules for a provider: REPO/.codex-orch/screens/PROVIDER.json if it is there and can be
+  /// read (else that is logged), or those built in.
+  static screen_rules load(const std::filesystem::path& state_dir, std::string_view provider);
+
+  /// What the first rule that matches says; rules for titles go by the title alone.
+  std::optional<turn_fact> judge(const screen_view& seen) const;
+
+  /// Has somebody typed something that is not submitted? Nothing if that cannot be told.
+  std::optional<bool> is_typing(const screen_view& seen) const;
+
+private:
+  struct rule {
+    agent_turn state;
+    bool in_title = false;
+    std::size_t last_lines = 0; ///< 0: all
+    std::regex match;
+    std::string words;
+  };
+
+  std::vector<rule> rules_;
+  std::optional<std::regex> composer_; ///< the line in which one types; group 1 is what was typed
+  std::optional<std::regex> nothing_typed_;
+};
+
+/// A file of `config/screens`, embedded when the program was built.
+struct screen_rules_file {
+  std::string_view name; ///< the provider
+  std::string_view content;
+};
+
+/// Defined in a file that `cmake/embed_files.cmake` writes.
+const std::vector<screen_rules_file>& screen_rules_files();
+
+} // namespace orch
