@@ -5,13 +5,15 @@
 
 namespace orch {
 
-effects::effects(caf::actor_system& system, const tree& parts, caller from)
-  : around{*parts.around}, from{std::move(from)}, parts_{parts}, self_{system} {
+effects::effects(caf::actor_system& system, const tree& parts, caller from,
+                 std::shared_ptr<const std::atomic<bool>> cancelled)
+  : around{*parts.around}, from{std::move(from)}, parts_{parts}, self_{system},
+    cancelled_{std::move(cancelled)} {
 }
 
 void effects::ask(const transaction& job) {
   std::optional<request_error> refusal;
-  self_->request(parts_.storage, caf::infinite, job)
+  self_->request(job.only_reads ? parts_.reader : parts_.storage, caf::infinite, job)
     .receive([](done) {}, [&](const caf::error& e) { refusal = from_caf_error(e); });
   if (refusal)
     throw request_error{*refusal};
@@ -33,7 +35,7 @@ caf::actor spawn_effect_worker(caf::actor_system& system, const tree& parts) {
       [self, parts](const effect_job& job) -> caf::result<caf::message> {
         self->quit();
         try {
-          effects fx{self->system(), parts, job.from};
+          effects fx{self->system(), parts, job.from, job.cancelled};
           return job.work(fx);
         } catch (...) {
           return to_caf_error(current_error());

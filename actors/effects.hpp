@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/agent_host.hpp"
 #include "actors/caf.hpp"
 #include "io/git.hpp"
 #include "storage/requests.hpp"
@@ -9,6 +10,7 @@
 #include <caf/message.hpp>
 #include <caf/scoped_actor.hpp>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -23,16 +25,26 @@ struct tree {
   std::function<std::shared_ptr<git>()> open_git;
   /// Calls back, in another thread, when waiters should look again; until the result is dropped.
   std::function<std::shared_ptr<void>(std::function<void()>)> watch;
+  std::shared_ptr<const agent_host> agents{}; ///< without: no agents are looked after
+  /// Set when these owners end: whoever waits in a thread of its own gives up.
+  std::shared_ptr<std::atomic<bool>> ending = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// What a method with side effects works with: straight code in a thread of its own that asks the
 /// storage actor for one transaction after the other and runs git in between.
 class effects {
 public:
-  effects(caf::actor_system& system, const tree& parts, caller from);
+  effects(caf::actor_system& system, const tree& parts, caller from,
+          std::shared_ptr<const std::atomic<bool>> cancelled = {});
 
   const surroundings& around;
   const caller from;
+
+  /// For what starts agents and talks to them.
+  const agent_host& agents() const { return *parts_.agents; }
+
+  /// Does nobody wait for the answer any more? Asked by work that waits for something.
+  bool given_up() const { return *parts_.ending || (cancelled_ && *cancelled_); }
 
   /// Runs `work` as one transaction and waits for its result; throws its `request_error`.
   template <class Work>
@@ -53,6 +65,18 @@ public:
            false});
       return std::move(**slot);
     }
+  }
+
+  /// Runs `work`, which only reads, beside the writer: for what is asked often.
+  template <class Work>
+  auto look(Work work) -> std::invoke_result_t<Work, tx&> {
+    auto slot = std::make_shared<std::optional<std::invoke_result_t<Work, tx&>>>();
+    ask({[work, slot](tx& t) {
+           *slot = work(t);
+           return caf::make_message(done{});
+         },
+         true});
+    return std::move(**slot);
   }
 
   /// The repository; opened when first asked for.
@@ -116,6 +140,7 @@ private:
   caf::scoped_actor self_;
   std::shared_ptr<git> git_;
   std::vector<in_hand::token> held_;
+  std::shared_ptr<const std::atomic<bool>> cancelled_;
   std::function<void(tx&, const std::string& answer)> conclude_;
 };
 
@@ -123,6 +148,7 @@ private:
 struct effect_job {
   std::function<caf::message(effects&)> work;
   caller from;
+  std::shared_ptr<const std::atomic<bool>> cancelled{};
 };
 
 /// A detached actor that answers one `effect_job` and ends.

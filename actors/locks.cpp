@@ -108,7 +108,7 @@ lock_actor::behavior_type locks(self_pointer self, tree parts) {
     stored<lock_heartbeat>(self, parts, heartbeat_lock),
     stored<lock_release>(self, parts, release_lock),
     list(self, parts),
-    [=](look_again) { self->state.waiting.look(self, parts); },
+    [=](look_again why) { self->state.waiting.look(self, parts, why); },
     [=](const cancel_wait& x) { self->state.waiting.cancel(self, parts, x.ticket); },
   };
 }

@@ -1,5 +1,6 @@
 #include "actors/merge_effects.hpp"
 
+#include "actors/reviewer_effects.hpp"
 #include "io/turnstile.hpp"
 #include "storage/locks.hpp"
 #include "storage/merge_queue.hpp"
@@ -159,6 +160,27 @@ int64_t count_conflicts(effects& fx, const std::vector<std::string>& wanted,
   return conflicts;
 }
 
+/// Starts a reviewer for what was queued; it stays queued if that fails, and the answer says why.
+void dispatch_review(effects& fx, const merge_main_request& request, queued_main_merge& queued) {
+  if (!request.merge_request_id) {
+    queued.review_dispatch_error =
+      error_note{"invalid_params", "auto_review needs merge_request_id"};
+    return;
+  }
+  merge_review_request_auto review;
+  review.session_id = request.session_id;
+  review.merge_request_id = *request.merge_request_id;
+  review.reviewer_role = request.reviewer_role.value_or(review.reviewer_role);
+  review.agent_guide_path = request.agent_guide_path;
+  // The queue asks for the verdict; nothing needs to stand still meanwhile.
+  review.hold_main_lock = false;
+  try {
+    queued.review_dispatch = start_review(fx, review);
+  } catch (const request_error& e) {
+    queued.review_dispatch_error = error_note{std::string{error_word(e.code)}, e.what()};
+  }
+}
+
 } // namespace
 
 merged_worktree merge_to_parent(effects& fx, const worktree_merge_to_parent& request) {
@@ -222,14 +244,13 @@ queued_main_merge request_main_merge(effects& fx, const merge_main_request& requ
   auto head = head_commit(repository, from);
   children_must_be_merged(fx, from, head);
   queued_main_merge queued;
-  if (request.auto_review.value_or(request.merge_request_id.has_value()))
-    queued.review_dispatch_error =
-      error_note{"unavailable", "this server starts no reviewers; have the merge request reviewed "
-                                "by hand"};
   fx.store([&](tx& t) {
     queued.main_merge_request = queue_main_merge(t, request, target, head);
-    fx.conclude(t, queued);
+    fx.conclude(t, queued); // and once more with the reviewer
   });
+  if (request.auto_review.value_or(request.merge_request_id.has_value()))
+    dispatch_review(fx, request, queued);
+  fx.store([&](tx& t) { fx.conclude(t, queued); });
   return queued;
 }
 

@@ -47,7 +47,7 @@ merge_actor::behavior_type merge_queue(self_pointer self, tree parts) {
     acquire(self, parts),
     stored<merge_main_release_lock>(self, parts, release_main_lock),
     stored<merge_main_cancel>(self, parts, cancel_main_merge),
-    [=](look_again) { self->state.waiting.look(self, parts); },
+    [=](look_again why) { self->state.waiting.look(self, parts, why); },
     [=](const cancel_wait& x) { self->state.waiting.cancel(self, parts, x.ticket); },
   };
 }

@@ -1,7 +1,11 @@
 #include "actors/repository.hpp"
 
+#include "actors/follower.hpp"
+#include "actors/inbox.hpp"
 #include "actors/plans.hpp"
 #include "actors/recovery.hpp"
+#include "actors/reviewers.hpp"
+#include "actors/runtime.hpp"
 #include "actors/tasks.hpp"
 #include "actors/workspace.hpp"
 #include "actors/worktrees.hpp"
@@ -39,6 +43,7 @@ void start(self_pointer self) {
   auto& system = self->system();
   state.started = std::chrono::steady_clock::now();
   auto parts = state.options.parts;
+  parts.ending = state.ending = std::make_shared<std::atomic<bool>>(false);
   parts.storage = kept(self, system.spawn<caf::detached>(storage_actor, state.options.storage));
   parts.reader = kept(self, system.spawn<caf::lazy_init>(reader_actor, state.options.storage));
   auto table = std::make_shared<route_table>();
@@ -47,14 +52,21 @@ void start(self_pointer self) {
   table->locks = system.spawn<caf::lazy_init>(locks, parts);
   table->merges = system.spawn<caf::lazy_init>(merge_queue, parts);
   table->mirror = system.spawn<caf::lazy_init>(mirror, parts);
+  table->threads = system.spawn<caf::lazy_init>(threads, parts);
   add(table->sessions);
   add(table->locks);
   add(table->merges);
   add(table->mirror);
+  add(table->threads);
+  add(system.spawn<caf::lazy_init>(inbox, parts));
+  add(system.spawn<caf::lazy_init>(reviewers, parts));
+  add(system.spawn<caf::lazy_init>(runtime, parts));
   add(system.spawn<caf::lazy_init>(workspace, parts));
   add(system.spawn<caf::lazy_init>(tasks, parts));
   add(system.spawn<caf::lazy_init>(plans, parts));
   add(system.spawn<caf::lazy_init>(worktrees, parts));
+  if (parts.agents)
+    kept(self, system.spawn<caf::detached>(follower, parts));
   state.table = table;
   tell_listeners(self);
   // Requests need not wait for it: who wants a name that is taken by such remains undoes them too.
@@ -66,6 +78,8 @@ void start(self_pointer self) {
 }
 
 void stop_parts(self_pointer self) {
+  if (self->state.ending)
+    *self->state.ending = true;
   auto parts = std::move(self->state.parts);
   self->state.parts.clear();
   for (const auto& part : parts) {

@@ -5,6 +5,7 @@
 #include "actors/mirror.hpp"
 #include "actors/route.hpp"
 #include "actors/sessions.hpp"
+#include "actors/threads.hpp"
 #include "storage/storage_actor.hpp"
 
 #include <memory>
@@ -18,6 +19,7 @@ struct route_table {
   lock_actor locks;
   merge_actor merges;
   mirror_actor mirror;
+  thread_actor threads;
 };
 
 /// Tells a listener how its requests can be answered from now on.
@@ -60,6 +62,7 @@ struct repository_state {
   std::shared_ptr<const route_table> table;
   std::vector<caf::actor> parts;
   std::vector<caf::actor> listeners;
+  std::shared_ptr<std::atomic<bool>> ending; ///< of the present owners
   int failures = 0;
   std::chrono::steady_clock::time_point started;
   bool stopping = false;

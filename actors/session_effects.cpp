@@ -1,6 +1,7 @@
 #include "actors/session_effects.hpp"
 
 #include "actors/slug.hpp"
+#include "actors/thread_effects.hpp"
 #include "storage/sessions.hpp"
 #include "storage/worktrees.hpp"
 
@@ -133,6 +134,41 @@ opened_session open_for_new_work(effects& fx, const session_open& request) {
   return opened;
 }
 
+/// Ends the session's agents and the tmux sessions that it had for them.
+void end_threads(effects& fx, int64_t session_id, cleaned_session& cleaned) {
+  auto [threads, names] = fx.store([=](tx& t) {
+    t.must_exist("sessions", session_id, "session");
+    std::pair<std::vector<thread_row>, std::vector<std::string>> found;
+    found.first = live_threads_of(t, session_id);
+    auto query = t.db.prepare("SELECT DISTINCT tmux_session_name FROM threads WHERE session_id = ? "
+                              "AND tmux_session_name IS NOT NULL");
+    bind_all(*query, session_id);
+    while (query->executeStep())
+      found.second.push_back(query->getColumn(0).getString());
+    return found;
+  });
+  for (const auto& row : threads) {
+    pane_turn turn{fx, row.thread.id};
+    try {
+      end_agent(fx, row.thread.id, "stopped", true);
+    } catch (const request_error& e) {
+      if (e.code != errc::unavailable)
+        throw;
+      // Without tmux there is nothing that could be ended.
+      fx.store([&](tx& t) { end_thread(t, row.thread.id, "stopped", true); });
+    }
+    ++cleaned.threads_stopped;
+  }
+  try {
+    for (const auto& name : names)
+      if (is_our_session(fx, name) && fx.agents().terminal.kill_session(name))
+        cleaned.session_killed = true;
+  } catch (const request_error& e) {
+    if (e.code != errc::unavailable)
+      throw;
+  }
+}
+
 void cut(std::optional<std::string>& text, std::size_t most) {
   if (!text || text->size() <= most)
     return;
@@ -155,7 +191,27 @@ opened_session open_session(effects& fx, const session_open& request) {
                                          : open_for_new_work(fx, request);
 }
 
+session_page list_sessions_live(effects& fx, const session_list& request) {
+  auto page = fx.store([&](tx& t) { return list_sessions(t, request); });
+  auto has_tmux = [](const auto& entry) { return entry.session.tmux_session_name.has_value(); };
+  if (std::none_of(page.sessions.begin(), page.sessions.end(), has_tmux))
+    return page;
+  std::vector<std::string> running;
+  try {
+    running = fx.agents().terminal.list_sessions();
+  } catch (const request_error&) {
+    return page; // without tmux none is alive
+  }
+  for (auto& entry : page.sessions)
+    entry.tmux_alive =
+      has_tmux(entry)
+      && std::find(running.begin(), running.end(), *entry.session.tmux_session_name)
+           != running.end();
+  return page;
+}
+
 cleaned_session clean_up_session(effects& fx, const session_cleanup& request) {
+  cleaned_session cleaned;
   auto rows = fx.store([&](tx& t) {
     auto closing = t.get<session>("sessions", request.session_id, "session");
     if (closing.status == "handoff_attached")
@@ -173,7 +229,8 @@ cleaned_session clean_up_session(effects& fx, const session_cleanup& request) {
                               "status <> 'removed' ORDER BY id DESC",
                               closing.id);
   });
-  cleaned_session cleaned;
+  // Nobody starts an agent in a session that is closed.
+  end_threads(fx, request.session_id, cleaned);
   cleaned.outcome = "cleaned_up";
   for (const auto& row : rows) {
     if (!request.remove_worktrees) {

@@ -44,7 +44,7 @@ session_actor::behavior_type sessions(self_pointer self, tree parts) {
     open(self, parts),
     stored<session_heartbeat>(self, parts, heartbeat_session),
     stored<session_context_get>(self, parts, get_session_context),
-    stored<session_list>(self, parts, list_sessions),
+    effect<session_list>(self, parts, list_sessions_live),
     stored<session_close>(self, parts, close_session),
     effect<session_cleanup>(self, parts, clean_up_session),
     stored<resume_next>(self, parts, next_to_resume),

@@ -4,6 +4,7 @@
 // (storage/waiters); here is who has to be told.
 
 #include "actors/effects.hpp"
+#include "io/log.hpp"
 #include "storage/waiters.hpp"
 
 #include <caf/event_based_actor.hpp>
@@ -20,7 +21,9 @@
 namespace orch {
 
 /// Something may have become free, here or in another process.
-struct look_again {};
+struct look_again {
+  uint64_t planned = 0; ///< of those that were planned only the last counts; 0: a hint
+};
 
 /// The request of that ticket is no longer wanted; it gets no answer.
 struct cancel_wait {
@@ -90,7 +93,9 @@ public:
 
   /// Looks at all waits and answers those that are over.
   template <class Self>
-  void look(Self* self, const tree& parts) {
+  void look(Self* self, const tree& parts, look_again why = {}) {
+    if (why.planned != 0 && why.planned != planned_)
+      return;
     if (looking_ || held_.empty()) {
       look_once_more_ = looking_;
       return;
@@ -132,10 +137,15 @@ private:
     if (watch_)
       return;
     auto address = caf::actor_cast<caf::actor_addr>(self);
-    watch_ = parts.watch([address] {
-      if (auto strong = caf::actor_cast<caf::actor>(address))
-        caf::anon_send(strong, look_again{});
-    });
+    try {
+      watch_ = parts.watch([address] {
+        if (auto strong = caf::actor_cast<caf::actor>(address))
+          caf::anon_send(strong, look_again{});
+      });
+    } catch (const std::exception& e) {
+      // The kernel gives only so many watches. Then those who wait are looked at now and then.
+      log_warning("waiting without a watch: {}", e.what());
+    }
   }
 
   template <class Self>
@@ -207,12 +217,13 @@ private:
   template <class Self>
   void plan_look(Self* self, const std::optional<timestamp>& lease_end) {
     if (!held_.empty())
-      self->delayed_send(self, until_next(lease_end), look_again{});
+      self->delayed_send(self, until_next(lease_end), look_again{++planned_});
   }
 
   /// Cancellations kept of requests that were not in line; the oldest were answered long ago.
   static constexpr std::size_t most_cancelled = 1'000;
 
+  uint64_t planned_ = 0; ///< looks
   std::map<int64_t, held_request> held_;
   std::set<uint64_t> cancelled_; ///< tickets, which only grow
   std::shared_ptr<void> watch_;

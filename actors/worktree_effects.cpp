@@ -48,12 +48,17 @@ void task_must_exist(effects& fx, const std::optional<int64_t>& task_id) {
 /// Writes the intent. A worktree of that name that a dead server has left half made is undone
 /// first.
 intent plan(effects& fx, const new_worktree& wanted) {
-  // Undoing an intent removes its branch, so it must not be one that was there before.
+  // Undoing an intent removes its branch and directory, so neither may have been there before.
   auto must_be_new = [&] {
     if (fx.repository().branch_exists(wanted.branch))
       throw request_error{errc::conflict,
                           fmt::format("a branch named {} exists already", wanted.branch),
                           {{"branch", wanted.branch}}};
+    std::error_code ignored;
+    if (fs::exists(wanted.path) && !fs::is_empty(wanted.path, ignored))
+      throw request_error{errc::conflict,
+                          fmt::format("{} is there already", wanted.path.string()),
+                          {{"path", wanted.path.string()}}};
   };
   auto write = [&] {
     return fx.store([&](tx& t) {

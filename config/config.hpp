@@ -19,11 +19,41 @@ struct planning_rules {
   }
 };
 
+/// How agents are started and looked after.
+struct agents_config {
+  std::string provider = "codex";
+  std::string codex_command = "codex";
+  std::string claude_command = "claude";
+  int64_t max_children = 6;
+  int64_t review_timeout_seconds = 1'800;
+  std::string tmux_socket;
+
+  field_list fields() {
+    return {
+      optional("provider", provider, "the agent CLI where the caller names none")
+        .one_of({"codex", "claude_code", "command"}),
+      optional("codex_command", codex_command, "program and first arguments, words as in a shell")
+        .trimmed(),
+      optional("claude_command", claude_command, "program and first arguments, words as in a shell")
+        .trimmed(),
+      optional("max_children", max_children, "agents of a session at the same time")
+        .range(1, 1'000),
+      optional("review_timeout_seconds", review_timeout_seconds, "for a reviewer's verdict")
+        .range(1, 86'400),
+      optional("tmux_socket", tmux_socket,
+               "a tmux server of its own (tmux -L NAME); default: the "
+               "user's")
+        .trimmed(),
+    };
+  }
+};
+
 /// What a user may set for a repository, in `.codex-orch/config.json` (JSON with comments).
 struct repository_config {
   std::optional<std::string> main_branch;
   planning_rules planning;
   int64_t own_worktree_from_score = 12;
+  agents_config agents;
 
   field_list fields() {
     return {
@@ -32,6 +62,7 @@ struct repository_config {
       optional("own_worktree_from_score", own_worktree_from_score,
                "scheduler.decide_worktree says worktree from this score on")
         .at_least(0),
+      optional("agents", agents, "how agents are started and looked after"),
     };
   }
 };

@@ -20,8 +20,14 @@ std::atomic<uint64_t> last_ticket{0};
 bool wants_to_wait(const method_info& m, const json& params) {
   if (!m.about->may_wait)
     return false;
-  auto seconds = params.find("wait_seconds");
-  return seconds != params.end() && seconds->is_number() && seconds->get<double>() > 0;
+  for (std::string_view name : {"wait_seconds", "timeout_seconds"})
+    if (auto f = m.params->find(name)) {
+      auto given = params.find(name);
+      if (given != params.end() && given->is_number())
+        return given->get<double>() > 0;
+      return *static_cast<const int64_t*>(member(m.params->defaults, *f)) > 0;
+    }
+  return false;
 }
 
 /// More rows than this are a long answer.
@@ -205,7 +211,7 @@ void connection::take_protocol_message(const slot_ptr& s) {
 
 void connection::read_resource(const slot_ptr& s) {
   if (!table_) {
-    refuse(s, {errc::unavailable, "the repository is restarting; try again"});
+    refuse(s, without_owners());
     return;
   }
   ++running_;
@@ -264,6 +270,7 @@ void connection::cancel(const std::string& id) {
     if (table_) {
       caf::anon_send(table_->locks, cancel_wait{ticket});
       caf::anon_send(table_->merges, cancel_wait{ticket});
+      caf::anon_send(table_->threads, cancel_wait{ticket});
     }
   }
 }
@@ -307,9 +314,10 @@ void connection::start(const slot_ptr& s, const method_info& m) {
   from.ticket = s->ticket;
   from.settled = writing_ == 0;
   from.lasting = options_.lasting;
+  from.thread_id = options_.thread_id;
   from.client = mcp_.client_hint(s->asked);
   if (!table_) {
-    refuse(s, {errc::unavailable, "the repository is restarting; try again"});
+    refuse(s, without_owners());
     return;
   }
   try {
@@ -377,6 +385,12 @@ void connection::finish(const slot_ptr& s, bool wrote) {
   writing_ -= wrote ? 1 : 0;
   if (running_ == 0)
     running_alone_ = false;
+}
+
+request_error connection::without_owners() const {
+  if (options_.no_repository)
+    return {errc::failed_precondition, *options_.no_repository};
+  return {errc::unavailable, "the repository is restarting; try again"};
 }
 
 void connection::refuse(const slot_ptr& s, const request_error& error) {

@@ -19,6 +19,9 @@ struct connection_options {
   std::size_t window = 256;           ///< requests read and not answered
   std::string profile = "all";        ///< of MCP tools
   bool lasting = true;                ///< keeps the sessions opened on it alive
+  std::optional<int64_t> thread_id{}; ///< of the agent that started the server
+  /// There is no repository, and why: all requests are refused with this.
+  std::optional<std::string> no_repository{};
 };
 
 /// One client: bytes in, requests to the owners, answers out, in the order that the contract
@@ -97,6 +100,7 @@ private:
   void note_sessions(const method_info& m, const json& params, const caller& from);
   void finish(const slot_ptr& s, bool wrote);
 
+  request_error without_owners() const;
   void refuse(const slot_ptr& s, const request_error& error);
   void answer(const slot_ptr& s, std::string line);
   void flush_answers();

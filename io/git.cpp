@@ -163,6 +163,10 @@ std::string git::diffstat(const std::string& base_commit, const std::string& com
   return ask_git::diffstat(parts_->program, parts_->known(base_commit), parts_->known(commit));
 }
 
+std::string git::diff(const std::string& base_commit, const std::string& commit) {
+  return ask_git::diff(parts_->program, parts_->known(base_commit), parts_->known(commit));
+}
+
 git_merge git::merge(const std::string& ours, const std::string& theirs) {
   return ask_git::merge(parts_->program, parts_->known(ours), parts_->known(theirs));
 }

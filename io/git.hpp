@@ -105,6 +105,9 @@ public:
   /// `git diff --stat` between the merge base of the two and `commit`.
   std::string diffstat(const std::string& base_commit, const std::string& commit);
 
+  /// The same as a patch.
+  std::string diff(const std::string& base_commit, const std::string& commit);
+
   /// Merges `theirs` into `ours` (commits) in memory, as `git merge` would.
   git_merge merge(const std::string& ours, const std::string& theirs);
 

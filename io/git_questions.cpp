@@ -140,6 +140,12 @@ std::string diffstat(const git_program& git, const std::string& base_commit,
                          fork_of(git, base_commit, commit), commit, "--"}});
 }
 
+std::string diff(const git_program& git, const std::string& base_commit,
+                 const std::string& commit) {
+  return git.output_of({{"diff", "--no-color", "--no-ext-diff", "--no-textconv",
+                         fork_of(git, base_commit, commit), commit, "--"}});
+}
+
 git_merge merge(const git_program& git, const std::string& ours, const std::string& theirs) {
   git_command question{
     {"merge-tree", "--write-tree", "--messages", "-z", "--name-only", ours, theirs}};

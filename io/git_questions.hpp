@@ -25,6 +25,7 @@ std::vector<std::string> changed_paths(const git_program& git, const std::string
 std::optional<std::string> setting(const git_program& git, const std::string& key);
 
 git_changes changes(const git_program& git, const std::filesystem::path& directory);
+std::string diff(const git_program& git, const std::string& base_commit, const std::string& commit);
 std::string diffstat(const git_program& git, const std::string& base_commit,
                      const std::string& commit);
 git_merge merge(const git_program& git, const std::string& ours, const std::string& theirs);

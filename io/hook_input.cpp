@@ -120,6 +120,12 @@ std::string event_line(const hook_input& input, const hook_origin& origin, int64
     line["tool"] = tool;
   if (auto message = message_of(input.payload); !message.empty())
     line["message"] = cut_text(message, longest_message);
+  // Why, by whatever name the event has for it.
+  for (auto key : {"notification_type", "error", "reason", "source"})
+    if (auto detail = text_at(input.payload, key); !detail.empty()) {
+      line["detail"] = cut_text(detail, longest_message);
+      break;
+    }
   return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

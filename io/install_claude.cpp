@@ -20,7 +20,16 @@ bool starts_us(const ordered_json& entry) {
          && fs::path{entry["command"].get<std::string>()}.filename() == "codex-orchestrator";
 }
 
-std::string edit_servers(const fs::path& program, const std::string& text, install_action action) {
+/// The user's server is started everywhere, also where there is no repository.
+ordered_json server_arguments(bool for_user) {
+  auto arguments = ordered_json::array({"serve"});
+  if (for_user)
+    arguments.push_back("--optional-repo");
+  return arguments;
+}
+
+std::string edit_servers(const fs::path& program, bool for_user, const std::string& text,
+                         install_action action) {
   json_text settings{text};
   auto entry = settings.at(server);
   auto ours =
@@ -38,12 +47,12 @@ std::string edit_servers(const fs::path& program, const std::string& text, insta
     entry = ordered_json::object();
     entry["type"] = "stdio";
     entry["command"] = program.string();
-    entry["args"] = ordered_json::array({"serve"});
+    entry["args"] = server_arguments(for_user);
     settings.set(server, entry);
     return settings.text();
   }
   settings.set({"mcpServers", "orchestrator", "command"}, program.string());
-  settings.set({"mcpServers", "orchestrator", "args"}, ordered_json::array({"serve"}));
+  settings.set({"mcpServers", "orchestrator", "args"}, server_arguments(for_user));
   return settings.text();
 }
 
@@ -76,8 +85,9 @@ std::vector<install_part> claude_parts(const install_request& request) {
   std::vector<install_part> parts;
   parts.push_back({"MCP server", places.repo ? *places.repo / ".mcp.json" : places.claude_state,
                    keep, mode,
-                   [program = request.program](const std::string& text, install_action action) {
-                     return edit_servers(program, text, action);
+                   [program = request.program, for_user = !places.repo](const std::string& text,
+                                                                        install_action action) {
+                     return edit_servers(program, for_user, text, action);
                    },
                    program_in_servers});
   parts.push_back({"hooks and permissions", hooks_file(request), keep, mode,

@@ -13,20 +13,21 @@ namespace {
 /// Codex reads the time limits as floating point numbers; one version ignored whole ones in
 /// silence. What waits longer than a call may take (lock.acquire, threads) is asked for again by
 /// the agent.
-std::string server_table(const fs::path& program) {
+std::string server_table(const fs::path& program, bool for_user) {
   return fmt::format(R"([mcp_servers.orchestrator]
-command = {}
-args = ["serve"]
-env_vars = ["CODEX_HOME", "ORCH_EVENT_LOG", "ORCH_INCARNATION", "ORCH_SESSION", "ORCH_THREAD", "TMUX", "TMUX_PANE"]
+command = {0}
+args = ["serve"{1}]
+env_vars = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "ORCH_EVENT_LOG", "ORCH_INCARNATION", "ORCH_SESSION", "ORCH_THREAD", "TMUX", "TMUX_PANE", "TMUX_TMPDIR"]
 required = true
 startup_timeout_sec = 20.0
 tool_timeout_sec = 120.0
 default_tools_approval_mode = "approve"
 )",
-                     toml_quoted(program.string()));
+                     toml_quoted(program.string()), for_user ? R"(, "--optional-repo")" : "");
 }
 
-std::string edit_config(const fs::path& program, const std::string& text, install_action action) {
+std::string edit_config(const fs::path& program, bool for_user, const std::string& text,
+                        install_action action) {
   if (action == install_action::remove)
     return without_block(text, hash_marks);
   auto others = with_blank_block(text, hash_marks);
@@ -34,7 +35,7 @@ std::string edit_config(const fs::path& program, const std::string& text, instal
   if (auto line = toml_line_of(others, {"mcp_servers", "orchestrator"}))
     throw bad_text{*line, "mcp_servers.orchestrator is defined here, outside of what this program "
                           "writes; remove it or rename it"};
-  auto changed = with_block(text, hash_marks, server_table(program));
+  auto changed = with_block(text, hash_marks, server_table(program, for_user));
   try {
     check_toml(changed);
   } catch (const bad_text& e) {
@@ -59,8 +60,9 @@ install_part config_part(const install_request& request, const fs::path& directo
           directory / "config.toml",
           keep,
           request.places.repo ? mode_t{0644} : mode_t{0600},
-          [program = request.program](const std::string& text, install_action action) {
-            return edit_config(program, text, action);
+          [program = request.program, for_user = !request.places.repo](const std::string& text,
+                                                                       install_action action) {
+            return edit_config(program, for_user, text, action);
           },
           program_in_config};
 }
@@ -122,10 +124,6 @@ std::vector<std::string> codex_notes(const install_request& request, install_act
       "repository's hooks in its linked worktrees. Elsewhere they let everything pass.");
     notes.emplace_back("Codex reads the repository's .codex/config.toml only where it trusts the "
                        "folder, and worktrees have it only once it is committed.");
-  } else {
-    notes.emplace_back(
-      "required = true: Codex does not start where the server cannot, for example "
-      "outside of a git repository. Use --repo DIR to install for one repository.");
   }
   return notes;
 }

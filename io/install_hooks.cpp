@@ -174,6 +174,7 @@ const std::vector<hook_event>& hook_events(agent_client client) {
     {"PostToolUse", "", briefly},
     {"Notification", "", briefly},
     {"Stop", "", briefly},
+    {"StopFailure", "", briefly},
     {"SessionEnd", "", shortly},
   };
   return client == agent_client::codex ? codex : claude;

@@ -142,6 +142,8 @@ int main(int argc, char** argv) {
   app.fallthrough();
   add_options(app, line);
   auto serve = app.add_subcommand("serve", "answer JSONL and MCP requests on stdin until it ends");
+  serve->add_flag("--optional-repo", line.serve.repo_is_optional,
+                  "start also where there is no repository, and say so to each request");
   auto once = app.add_subcommand("once", "answer one request: --method M --params JSON");
   auto methods = app.add_subcommand("methods", "list all methods");
   methods->add_flag("--json", line.as_json, "with parameters and results as JSON Schema");

@@ -32,7 +32,8 @@ std::optional<agent_turn> common_turn(std::string_view event) {
 
 std::optional<turn_fact> provider::turn_of(const agent_event& event) const {
   auto turn = common_turn(event.event);
-  if (!turn)
+  // After a compaction the turn goes on.
+  if (!turn || (event.event == "SessionStart" && event.detail == "compact"))
     return {};
   return turn_fact{*turn, event.at_us,
                    fmt::format("hook {}{}", event.event,

@@ -83,6 +83,12 @@ public:
   /// Reads one line of the CLI's own transcript into the facts.
   virtual void read_transcript(const nlohmann::json& line, transcript_facts& facts) const;
 
+  /// What the CLI writes down about its process; nothing if it writes nothing.
+  virtual std::optional<turn_fact> turn_of_process(int64_t /*pid*/) const { return {}; }
+
+  /// Does the interrupt key put the prompt back where one types, if the turn had hardly begun?
+  virtual bool escape_returns_prompt() const { return false; }
+
   /// The keys that cut a turn short.
   virtual std::string interrupt_key() const { return "Escape"; }
 

@@ -4,6 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
 namespace orch {
 
 namespace {
@@ -12,13 +16,15 @@ using nlohmann::json;
 
 json hook_settings(const agent_launch& launch) {
   auto command = shell_line({launch.program.string(), "hook", "--client", "claude"});
-  json entry{{"hooks", {{{"type", "command"}, {"command", command}, {"timeout", 60}}}}};
+  json entry{{"hooks", {{{"type", "command"}, {"command", command}, {"timeout", 20}}}}};
   json hooks;
   for (const char* event :
        {"SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse",
         "Notification", "Stop", "StopFailure", "PreCompact", "SessionEnd"})
     hooks[event] = json::array({entry});
-  return {{"hooks", hooks}};
+  // A long assignment is a file outside of its work tree.
+  auto files = fmt::format("Read(/{}/**)", launch.files.string());
+  return {{"hooks", hooks}, {"permissions", {{"allow", {"mcp__orchestrator", files}}}}};
 }
 
 json server_settings(const agent_launch& launch) {
@@ -73,11 +79,15 @@ public:
     auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
     if (launch.resumes)
       add({"--resume", *launch.resumes});
-    add({"--settings", settings.string(), "--mcp-config", servers.string(), "--allowedTools",
-         "mcp__orchestrator"});
-    // Ends the list of allowed tools, which takes any number of words.
+    add({"--settings", settings.string(), "--mcp-config", servers.string()});
+    // Its own default is a mode that judges by itself.
+    if (std::find(argv.begin(), argv.end(), "--permission-mode") == argv.end())
+      add({"--permission-mode",
+           profile_for_role(launch.role) == "reviewer" ? "default" : "acceptEdits"});
+    // Ends lists of tools and the like, which take any number of words.
+    add({"--"});
     if (!launch.prompt.empty())
-      add({"--", launch.prompt});
+      add({launch.prompt});
     auto environment = agent_environment(launch);
     environment.emplace_back("DISABLE_AUTOUPDATER", "1");
     return {{{settings, hook_settings(launch).dump(2)}, {servers, server_settings(launch).dump(2)}},
@@ -94,6 +104,38 @@ public:
       return turn_fact{agent_turn::waiting, event.at_us, "hook Notification, " + event.detail};
     return {};
   }
+
+  /// `sessions/PID.json`: the only sign of an interrupt. Not documented by its makers, so it may be
+  /// missing; after a kill it stays as it was.
+  std::optional<turn_fact> turn_of_process(int64_t pid) const override {
+    auto own = std::getenv("CLAUDE_CONFIG_DIR");
+    auto home = std::getenv("HOME");
+    if (!own && !home)
+      return {};
+    auto directory = own ? std::filesystem::path{own} : std::filesystem::path{home} / ".claude";
+    std::ifstream in{directory / "sessions" / fmt::format("{}.json", pid)};
+    auto file = in ? json::parse(in, nullptr, false) : json();
+    if (!file.is_object())
+      return {};
+    auto text = [&](const char* name) {
+      auto found = file.find(name);
+      return found != file.end() && found->is_string() ? found->get<std::string>() : std::string{};
+    };
+    auto changed = file.find("statusUpdatedAt");
+    if (changed == file.end() || !changed->is_number_integer())
+      return {};
+    auto at = changed->get<int64_t>() * 1'000; // milliseconds there
+    auto status = text("status");
+    if (status == "waiting")
+      return turn_fact{agent_turn::waiting, at, "its status file: waiting, " + text("waitingFor")};
+    if (status == "busy")
+      return turn_fact{agent_turn::working, at, "its status file: busy"};
+    if (status == "idle")
+      return turn_fact{agent_turn::idle, at, "its status file: idle"};
+    return {};
+  }
+
+  bool escape_returns_prompt() const override { return true; }
 
   void read_transcript(const json& line, transcript_facts& facts) const override {
     auto type = line.value("type", "");

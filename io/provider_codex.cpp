@@ -34,9 +34,18 @@ std::string hooks(const agent_launch& launch) {
   for (std::string_view event :
        {"SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse",
         "Stop", "Interrupt", "SessionEnd"})
-    out += fmt::format("{}{}=[{{hooks=[{{type=\"command\", command={}, timeout=60}}]}}]",
+    out += fmt::format("{}{}=[{{hooks=[{{type=\"command\", command={}, timeout=20}}]}}]",
                        out.empty() ? "" : ", ", event, toml(command));
   return "hooks={" + out + "}";
+}
+
+/// The text of an item's content.
+std::string text_of(const json& item) {
+  std::string out;
+  for (const auto& part : item.value("content", json::array()))
+    if (part.is_object())
+      out += part.value("text", "");
+  return out;
 }
 
 /// The Codex CLI in its terminal interface. Facts from version 0.169.
@@ -64,12 +73,14 @@ public:
       "check_for_update_on_startup=false",
       R"(tui.terminal_title=["activity","run-state","thread-id"])",
       hooks(launch),
-      fmt::format("projects.{}.trust_level=\"trusted\"", toml(launch.directory.string())),
+      fmt::format("projects={{{}={{trust_level=\"trusted\"}}}}", toml(launch.directory.string())),
       "mcp_servers.orchestrator.command=" + toml(launch.program.string()),
       "mcp_servers.orchestrator.args="
         + toml(std::vector<std::string>{"serve", "--repo", launch.repo_root.string(), "--tools",
                                         profile}),
       "mcp_servers.orchestrator.env=" + toml_table(agent_environment(launch)),
+      // Codex gives servers only what it is told to: with these ours finds the same panes.
+      R"(mcp_servers.orchestrator.env_vars=["CLAUDE_CONFIG_DIR", "CODEX_HOME", "TMUX", "TMUX_PANE", "TMUX_TMPDIR"])",
       "mcp_servers.orchestrator.required=true",
       "mcp_servers.orchestrator.startup_timeout_sec=30.0",
       "mcp_servers.orchestrator.tool_timeout_sec=120.0",
@@ -92,10 +103,13 @@ public:
     auto fact = [&](agent_turn what, const std::string& words) {
       facts.turn = turn_fact{what, at ? at->us : 0, "transcript: " + words};
     };
-    if (type == "user_message") {
-      facts.prompts.push_back(payload.value("message", ""));
-    } else if (type == "agent_message") {
-      facts.last_response = payload.value("message", "");
+    if (type == "item_completed") {
+      auto item = payload.value("item", json::object());
+      auto kind = item.value("type", "");
+      if (kind == "UserMessage")
+        facts.prompts.push_back(text_of(item));
+      else if (kind == "AgentMessage")
+        facts.last_response = text_of(item);
     } else if (type == "task_started") {
       fact(agent_turn::working, "task_started");
     } else if (type == "turn_aborted") {

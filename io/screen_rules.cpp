@@ -27,7 +27,7 @@ agent_turn turn_named(const std::string& word) {
 }
 
 std::regex pattern(const std::string& text) {
-  return std::regex{text, std::regex::ECMAScript | std::regex::optimize};
+  return std::regex{text, std::regex::ECMAScript | std::regex::multiline};
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -54,6 +54,47 @@ std::string last_lines(const std::string& text, std::size_t count) {
   return out;
 }
 
+/// What an SGR sequence does to dim: on, off, or nothing.
+std::optional<bool> dim_after(std::string_view sequence) {
+  std::vector<std::string_view> codes;
+  for (std::size_t at = 0; at <= sequence.size();) {
+    auto end = std::min(sequence.find(';', at), sequence.size());
+    codes.push_back(sequence.substr(at, end - at));
+    at = end + 1;
+  }
+  std::optional<bool> dim;
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    auto code = codes[i];
+    if (code == "38" || code == "48" || code == "58") // a colour follows: 5;N or 2;R;G;B
+      i += i + 1 < codes.size() && codes[i + 1] == "2" ? 4 : 2;
+    else if (code == "2")
+      dim = true;
+    else if (code.empty() || code == "0" || code == "22")
+      dim = false;
+  }
+  return dim;
+}
+
+/// The text of a line without escapes and without what is dim.
+std::string bright_text(std::string_view line) {
+  std::string out;
+  auto dim = false;
+  for (std::size_t i = 0; i < line.size();) {
+    if (line[i] != '\x1b') {
+      if (!dim)
+        out += line[i];
+      ++i;
+      continue;
+    }
+    auto end = line.find_first_not_of("[0123456789;:", i + 1);
+    auto codes = line.substr(std::min(i + 2, line.size()), end == line.npos ? 0 : end - i - 2);
+    if (end != line.npos && line[end] == 'm')
+      dim = dim_after(codes).value_or(dim);
+    i = end == line.npos ? line.size() : end + 1;
+  }
+  return out;
+}
+
 } // namespace
 
 screen_rules screen_rules::parse(const std::string& text) {
@@ -71,10 +112,7 @@ screen_rules screen_rules::parse(const std::string& text) {
       one.words = entry.value("words", "");
       made.rules_.push_back(std::move(one));
     }
-    if (auto composer = file.find("composer"); composer != file.end()) {
-      made.composer_ = pattern(composer->at("match").get<std::string>());
-      made.nothing_typed_ = pattern(composer->at("empty").get<std::string>());
-    }
+    made.composer_ = file.value("composer", "");
   } catch (const std::exception& e) {
     throw std::runtime_error{fmt::format("rule {}: {}", number, e.what())};
   }
@@ -108,16 +146,30 @@ std::optional<turn_fact> screen_rules::judge(const screen_view& seen) const {
   return {};
 }
 
-std::optional<bool> screen_rules::is_typing(const screen_view& seen) const {
-  if (!composer_)
+std::optional<std::string> screen_rules::typed_text(std::string_view screen) const {
+  if (composer_.empty())
     return {};
-  auto lines = lines_of(seen.text);
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    std::smatch found;
-    if (std::regex_search(*line, found, *composer_))
-      return !std::regex_match(found.str(1), *nothing_typed_);
+  std::optional<std::string> typed;
+  for (const auto& line : lines_of(std::string{screen})) {
+    auto bright = bright_text(line);
+    auto begin = bright.find_first_not_of(' ');
+    if (begin != std::string::npos && bright.compare(begin, composer_.size(), composer_) == 0)
+      typed = bright.substr(begin + composer_.size());
   }
-  return {};
+  if (!typed)
+    return {};
+  constexpr std::string_view no_break_space{"\xC2\xA0"};
+  for (auto at = typed->find(no_break_space); at != std::string::npos;
+       at = typed->find(no_break_space))
+    typed->replace(at, no_break_space.size(), " ");
+  return typed;
+}
+
+std::optional<bool> screen_rules::is_typing(std::string_view screen) const {
+  auto typed = typed_text(screen);
+  if (!typed)
+    return {};
+  return typed->find_first_not_of(' ') != std::string::npos;
 }
 
 } // namespace orch

@@ -22,7 +22,8 @@ struct screen_view {
 class screen_rules {
 public:
   /// Reads the rules: `{"rules": [{"state": ..., "in": "title"|"screen", "last_lines": N, "match":
-  /// REGEX, "words": TEXT}, ...], "composer": {"match": REGEX, "empty": REGEX}}`. Regular
+  /// REGEX, "words": TEXT}, ...], "composer": GLYPH}`. The composer, where one types, begins with
+  /// the last line that begins with that glyph; what is dim in it is a placeholder. Regular
   /// expressions are ECMAScript's. Throws `std::runtime_error` that says what is wrong where.
   static screen_rules parse(const std::string& text);
 
@@ -34,7 +35,14 @@ public:
   std::optional<turn_fact> judge(const screen_view& seen) const;
 
   /// Has somebody typed something that is not submitted? Nothing if that cannot be told.
-  std::optional<bool> is_typing(const screen_view& seen) const;
+  /// `screen`: with escapes (`capture_request`).
+  std::optional<bool> is_typing(std::string_view screen) const;
+
+  /// What stands where one types, its first line; nothing if that place cannot be seen.
+  std::optional<std::string> typed_text(std::string_view screen) const;
+
+  /// Is it known where one types?
+  bool knows_composer() const { return !composer_.empty(); }
 
 private:
   struct rule {
@@ -46,8 +54,7 @@ private:
   };
 
   std::vector<rule> rules_;
-  std::optional<std::regex> composer_; ///< the line in which one types; group 1 is what was typed
-  std::optional<std::regex> nothing_typed_;
+  std::string composer_; ///< empty: not known
 };
 
 /// A file of `config/screens`, embedded when the program was built.

@@ -15,8 +15,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
 namespace orch {
@@ -63,16 +65,21 @@ struct system_config : caf::actor_system_config {
 /// One client on a loop, with the repository behind it.
 class server {
 public:
-  server(caf::actor_system& system, workspace_files& files, const connection_options& options,
-         connection::sink out)
+  /// Without `files` there is no repository, and `options` say why.
+  server(caf::actor_system& system, const std::optional<workspace_files>& files,
+         const connection_options& options, connection::sink out)
     : loop_{std::make_shared<event_loop>(system)},
-      loop(*loop_), repository_{system.spawn<caf::lazy_init>(repository, files.actors)},
-      self_{new_looped_actor(system)}, client{actor_pointer(), options, std::move(out)} {
+      loop(*loop_), self_{new_looped_actor(system)}, client{actor_pointer(), options,
+                                                            std::move(out)} {
+    if (!files)
+      return;
+    repository_ = system.spawn<caf::lazy_init>(repository, files->actors);
     caf::anon_send(repository_, listen_to_routes{self_});
   }
 
   ~server() {
-    caf::anon_send(repository_, stop_repository{});
+    if (repository_)
+      caf::anon_send(repository_, stop_repository{});
     caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
     *alive_ = false;
     client.abandon();
@@ -90,7 +97,7 @@ public:
       .then([then](done) { then(); }, [then](const caf::error&) { then(); });
   }
 
-  bool ready() const { return table_ != nullptr; }
+  bool ready() const { return table_ != nullptr || !repository_; }
 
   /// Keeps the clock of progress running while somebody wants to hear it.
   void plan_progress() {
@@ -207,6 +214,31 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::progress_tick)
 
 namespace orch {
 
+namespace {
+
+/// The agent thread whose launch set ORCH_THREAD, if this server was started by one.
+std::optional<int64_t> thread_of_this_server() {
+  auto text = std::getenv("ORCH_THREAD");
+  int64_t id = 0;
+  if (!text || std::from_chars(text, text + std::strlen(text), id).ec != std::errc{} || id <= 0)
+    return {};
+  return id;
+}
+
+/// Opens the repository; if it need not be there, says in the options why it is not.
+std::optional<workspace_files> open_unless_optional(serve_options& options) {
+  try {
+    return open_workspace(options.repo);
+  } catch (const std::exception& e) {
+    if (!options.repo_is_optional)
+      throw;
+    options.connection.no_repository = e.what();
+    return {};
+  }
+}
+
+} // namespace
+
 void take_over_process(bool takes_signals) {
   auto kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
   protocol_output = kept >= 0 ? kept : ::open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -218,8 +250,12 @@ void take_over_process(bool takes_signals) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-int serve(const serve_options& options) {
-  auto files = open_workspace(options.repo);
+int serve(const serve_options& given) {
+  auto options = given;
+  options.connection.thread_id = thread_of_this_server();
+  auto files = open_unless_optional(options);
+  if (files)
+    files->around->own_thread = options.connection.thread_id.value_or(0);
   system_config config;
   caf::actor_system system{config};
   auto broken = false;
@@ -289,7 +325,7 @@ int once(const serve_options& options, const std::string& method, const std::str
   if (!json::accept(params))
     return print_answer(
       {{"error", {{"code", "parse_error"}, {"message", "--params is not JSON"}}}});
-  auto files = open_workspace(options.repo);
+  std::optional files{open_workspace(options.repo)};
   system_config config;
   caf::actor_system system{config};
   std::string answer;

@@ -9,6 +9,7 @@ namespace orch {
 
 struct serve_options {
   std::filesystem::path repo = ".";
+  bool repo_is_optional = false; ///< serve: without one, answer that there is none
   connection_options connection;
 };
 

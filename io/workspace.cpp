@@ -2,6 +2,7 @@
 
 #include "config/config.hpp"
 #include "io/git_pool.hpp"
+#include "io/install.hpp"
 #include "io/wake_file.hpp"
 #include "storage/schema.hpp"
 
@@ -49,7 +50,7 @@ bool is_excluded(const repository_layout& layout) {
 }
 
 std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, const fs::path& dir) {
-  auto config = read_repository_config(dir / "config.json");
+  const auto& config = files.config;
   auto around = std::make_shared<surroundings>();
   around->repo_root = files.layout.root;
   around->state_dir = dir;
@@ -67,6 +68,12 @@ std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, co
   return around;
 }
 
+tmux_options terminal_of(const agents_config& config) {
+  tmux_options options;
+  options.socket_name = config.tmux_socket;
+  return options;
+}
+
 } // namespace
 
 workspace_files open_workspace(const fs::path& directory) {
@@ -75,6 +82,7 @@ workspace_files open_workspace(const fs::path& directory) {
   auto dir = make_state_dir(files.layout.root);
   files.servers = std::make_shared<presence>(dir / "servers.lock");
   files.writers = std::make_shared<turnstile>(dir / "write.lock");
+  files.config = read_repository_config(dir / "config.json");
   files.around = make_surroundings(files, dir);
   git_pool repositories{[layout = files.layout, servers = files.servers, file = dir / "git.lock"] {
     return git{layout, file, {servers->children_descriptor()}};
@@ -92,6 +100,8 @@ workspace_files open_workspace(const fs::path& directory) {
   storage.enter = [writers = files.writers] { writers->enter(); };
   storage.leave = [writers = files.writers] { writers->leave(); };
   files.actors.parts.around = files.around;
+  files.actors.parts.agents = std::make_shared<const agent_host>(
+    files.config.agents, terminal_of(files.config.agents), own_program());
   files.actors.parts.open_git = [repositories]() mutable { return repositories.take(); };
   files.actors.parts.watch = [wake = dir / "wake"](std::function<void()> look) {
     return std::make_shared<wake_watch>(wake, std::move(look));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/repository.hpp"
+#include "config/config.hpp"
 #include "io/presence.hpp"
 #include "io/turnstile.hpp"
 
@@ -15,6 +16,7 @@ struct workspace_files {
   repository_layout layout;
   std::shared_ptr<presence> servers;
   std::shared_ptr<turnstile> writers;
+  repository_config config;
   std::shared_ptr<surroundings> around;
   repository_options actors; ///< what `repository` is spawned with
 };

@@ -1,11 +1,14 @@
 #include "messages/catalog.hpp"
 
+#include "messages/inbox.hpp"
 #include "messages/locks.hpp"
 #include "messages/merge_queue.hpp"
 #include "messages/mirror.hpp"
 #include "messages/plans.hpp"
+#include "messages/reviewers.hpp"
 #include "messages/sessions.hpp"
 #include "messages/tasks.hpp"
+#include "messages/threads.hpp"
 #include "messages/workspace.hpp"
 #include "messages/worktrees.hpp"
 
@@ -82,7 +85,8 @@ std::string field_lines(const record_shape& shape, const json& schema) {
 const std::vector<method_info>& catalog() {
   static const auto all =
     methods_of<workspace_methods, session_methods, task_methods, plan_methods, worktree_methods,
-               lock_methods, merge_methods, mirror_methods>();
+               lock_methods, merge_methods, review_methods, runtime_methods, thread_methods,
+               inbox_methods, mirror_methods>();
   return all;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/locks.hpp"
+#include "messages/reviewers.hpp"
 #include "messages/tasks.hpp"
 
 namespace orch {
@@ -68,25 +69,6 @@ struct main_merge_request {
   }
 };
 
-/// The lease on merging into main; there is one in a repository.
-struct main_merge_lock {
-  int64_t id = 1;
-  std::optional<int64_t> holder_session_id;
-  std::optional<timestamp> lease_until;
-  std::string state = "unlocked";
-  timestamp updated_at;
-
-  field_list fields() {
-    return {
-      required("id", id),
-      optional("holder_session_id", holder_session_id),
-      optional("lease_until", lease_until),
-      required("state", state, "locked or unlocked"),
-      required("updated_at", updated_at),
-    };
-  }
-};
-
 struct merge_request {
   static constexpr method about{"merge.request", "Ask for a feature to be reviewed and merged.",
                                 access::write};
@@ -148,11 +130,13 @@ struct error_note {
 
 struct queued_main_merge {
   orch::main_merge_request main_merge_request;
+  std::optional<requested_review> review_dispatch;
   std::optional<error_note> review_dispatch_error;
 
   field_list fields() {
     return {
       required("main_merge_request", main_merge_request),
+      optional("review_dispatch", review_dispatch, "the reviewer that was started"),
       optional("review_dispatch_error", review_dispatch_error, "why no reviewer was started"),
     };
   }

@@ -25,7 +25,9 @@ struct method {
   std::string_view name;
   std::string_view doc;
   access touches;
-  bool may_wait = false;    ///< has `wait_seconds`: held open, overtaken by later requests
+  /// Has `wait_seconds` or `timeout_seconds`: while that is not 0, held open and overtaken by later
+  /// requests.
+  bool may_wait = false;
   bool destructive = false; ///< something may be lost by it
   bool only_looks = false;  ///< an effect that changes nothing
 
@@ -47,6 +49,7 @@ struct caller {
   bool lasting = false; ///< a connection that keeps its sessions alive while it lives
   std::optional<std::string> request_key; ///< do it once, however often it is asked
   std::optional<std::string> client;      ///< what the client says of itself; a hint, not trusted
+  std::optional<int64_t> thread_id;       ///< the agent thread that started this server, if one did
 };
 
 /// A request on its way to the actor that owns the method.

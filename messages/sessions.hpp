@@ -220,7 +220,9 @@ struct session_page {
 };
 
 struct session_list {
-  static constexpr method about{"session.list", "List sessions, newest first.", access::settle};
+  static constexpr method about{
+    "session.list",     "List sessions, newest first.", access::effect,
+    /*may_wait=*/false, /*destructive=*/false,          /*only_looks=*/true};
   using result = session_page;
 
   std::optional<std::string> status;

@@ -57,6 +57,12 @@ void hand_over_rows(tx& t, const session& from, const session& to) {
   t.run("UPDATE worktrees SET owner_session_id = ? WHERE owner_session_id = ?", to.id, from.id);
   t.run("UPDATE threads SET session_id = ?, updated_at = ? WHERE session_id = ?", to.id, t.now,
         from.id);
+  t.run("UPDATE sessions SET root_thread_id = (SELECT root_thread_id FROM sessions WHERE id = ?1), "
+        "tmux_session_name = (SELECT tmux_session_name FROM sessions WHERE id = ?1) WHERE id = ?2 "
+        "AND root_thread_id IS NULL",
+        from.id, to.id);
+  t.run("UPDATE review_jobs SET session_id = ? WHERE session_id = ? AND state = 'running'", to.id,
+        from.id);
   t.run("UPDATE locks SET owner_session = ? WHERE owner_session = ? AND state = 'active'",
         std::to_string(to.id), std::to_string(from.id));
   t.run("UPDATE merge_main_lock SET holder_session_id = ?, updated_at = ? WHERE holder_session_id "

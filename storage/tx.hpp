@@ -13,6 +13,7 @@ struct surroundings {
   std::filesystem::path repo_root; ///< the main work tree, absolute
   std::filesystem::path state_dir; ///< REPO/.codex-orch
   int64_t server = 0;              ///< this server's id among the servers of the repository
+  int64_t own_thread = 0;          ///< the agent thread that has started this server; 0: none
   std::function<bool(int64_t)> alive = [](int64_t) { return true; }; ///< does that server live?
   /// Waits, not for ever, until the programs of a dead server have ended; false if they have not.
   std::function<bool(int64_t)> children_ended = [](int64_t) { return true; };

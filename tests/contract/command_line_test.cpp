@@ -125,6 +125,20 @@ TEST_CASE_METHOD(sandbox, "help explains each method", "[command line]") {
   }
 }
 
+TEST_CASE_METHOD(sandbox, "serve --optional-repo says that there is no repository",
+                 "[command line]") {
+  auto elsewhere = root.parent_path() / "elsewhere";
+  std::filesystem::create_directories(elsewhere);
+  auto lonely = start_in(elsewhere, {"--optional-repo"});
+  CHECK(result_of(lonely->rpc("ping")) == json::object());
+  CHECK(result_of(lonely->rpc("tools/list"))["tools"].size() > 10);
+  auto refused = lonely->tool("task_list");
+  CHECK(refused["isError"] == true);
+  CHECK(refused["structuredContent"]["error"]["code"] == "failed_precondition");
+  CHECK(lonely->finish().code == 0);
+  CHECK_FALSE(std::filesystem::exists(elsewhere / ".codex-orch"));
+}
+
 TEST_CASE_METHOD(sandbox, "help names the members of what is nested", "[command line]") {
   CHECK_THAT(run({"help", "lock.acquire_many"}).out,
              Catch::Contains("list of {scope_type, scope_path, mode?}"));

@@ -58,13 +58,14 @@ struct upgrade : sandbox {
                                  std::filesystem::perm_options::add);
   }
 
-  std::string fixture = GENERATE(as<std::string>{}, "state-go-v1.db", "state-go-v2.db");
+  std::string fixture =
+    GENERATE(as<std::string>{}, "state-go-v1.db", "state-go-v2.db", "state-v1.db");
   path file = root / ".codex-orch" / "state.db";
 };
 
 } // namespace
 
-TEST_CASE_METHOD(upgrade, "the state of the earlier implementation keeps every row", "[upgrade]") {
+TEST_CASE_METHOD(upgrade, "the state of an earlier version keeps every row", "[upgrade]") {
   words tables;
   std::map<std::string, std::string> before;
   std::map<std::string, std::vector<words>> ids;
@@ -86,7 +87,7 @@ TEST_CASE_METHOD(upgrade, "the state of the earlier implementation keeps every r
 
 TEST_CASE_METHOD(upgrade, "the state before the upgrade is kept beside it", "[upgrade]") {
   start().finish();
-  database_file kept{file.parent_path() / "state.db.before-v1"};
+  database_file kept{file.parent_path() / "state.db.before-v2"};
   database_file original{path{ORCH_TEST_DATA} / fixture};
   CHECK(kept.tables() == original.tables());
   CHECK(kept.counts(kept.tables()) == original.counts(original.tables()));

@@ -96,7 +96,9 @@ TEST_CASE_METHOD(user, "install: Claude Code gets a server, hooks, permissions a
                  "[install]") {
   done(claude);
   auto server = parsed(home() / ".claude.json")["mcpServers"]["orchestrator"];
-  CHECK(server == json{{"type", "stdio"}, {"command", ORCH_PROGRAM}, {"args", {"serve"}}});
+  CHECK(server["type"] == "stdio");
+  CHECK(server["command"] == ORCH_PROGRAM);
+  CHECK(server["args"] == json::array({"serve", "--optional-repo"}));
   auto set = parsed(home() / ".claude/settings.json");
   CHECK(set["permissions"]["allow"] == json{"mcp__orchestrator"});
   CHECK(set["hooks"]["PreToolUse"][0]["matcher"] == "Edit|Write|MultiEdit|NotebookEdit");
