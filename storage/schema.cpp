@@ -81,13 +81,25 @@ struct found_state {
   bool first_implementation = false;
 };
 
-found_state inspect(const std::filesystem::path& path) {
-  SQLite::Database db{path.string(), SQLite::OPEN_READONLY, 60'000};
+found_state inspect(const std::filesystem::path& path, int how = SQLite::OPEN_READONLY) {
+  SQLite::Database db{path.string(), how, 60'000};
   auto version = db.execAndGet("PRAGMA user_version").getInt64();
   auto tables = db.execAndGet("SELECT count(*) FROM sqlite_master").getInt64();
   if (version == 0 && tables > 0 && !db.tableExists("tasks"))
     throw std::runtime_error{"it holds another program's tables"};
   return {version, version == 0 && tables > 0};
+}
+
+/// A process that was killed while it made the file leaves a journal that must be rolled back
+/// before anybody can read; SQLite does that, but not for those who may not write.
+found_state inspect_after_rollback(const std::filesystem::path& path) {
+  try {
+    return inspect(path);
+  } catch (const SQLite::Exception& e) {
+    if (e.getErrorCode() != SQLITE_READONLY)
+      throw;
+    return inspect(path, SQLite::OPEN_READWRITE);
+  }
 }
 
 } // namespace
@@ -96,7 +108,7 @@ std::unique_ptr<database> open_state(const std::filesystem::path& path) {
   try {
     found_state found;
     if (std::filesystem::exists(path) && std::filesystem::file_size(path) > 0)
-      found = inspect(path);
+      found = inspect_after_rollback(path);
     if (found.version > schema_version)
       throw std::runtime_error{fmt::format(
         "its schema version {} is newer than this program's {}; update codex-orchestrator",
