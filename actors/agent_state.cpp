@@ -15,6 +15,9 @@ namespace {
 /// Of a transcript; turns are short compared to it.
 constexpr std::size_t most_of_transcript = 2U << 20;
 
+/// Of the screen: what the rules are about is at its end.
+constexpr int lines_for_rules = 50;
+
 /// A CLI takes the prompt of its command line within this time, or its hooks don't work.
 constexpr int64_t longest_start_seconds = 60;
 
@@ -186,6 +189,10 @@ bool reports(const thread_row& row) {
          && !row.launch.launch_command;
 }
 
+bool was_launched(const thread_row& row) {
+  return row.pane || row.thread.launch_command;
+}
+
 std::string condensed(const std::string& screen) {
   std::string out;
   auto blank = false;
@@ -315,7 +322,7 @@ agent_evidence gather_evidence(effects& fx, const thread_row& of, int lines) {
   return seen;
 }
 
-seen_thread look_at_thread(effects& fx, int64_t thread_id, int lines) {
+seen_thread look_at_thread(effects& fx, int64_t thread_id, const std::optional<int>& lines) {
   seen_thread seen;
   seen.row = fx.store([=](tx& t) { return get_thread(t, thread_id); });
   if (auto pane = find_lost_pane(fx, seen.row))
@@ -324,8 +331,9 @@ seen_thread look_at_thread(effects& fx, int64_t thread_id, int lines) {
                            {pane->id, pane->pid, pane->server}, pane->session, pane->window);
     });
   auto& thread = seen.row.thread;
-  seen.evidence = gather_evidence(fx, seen.row, lines);
   auto rules = screen_rules::load(fx.around.state_dir, thread.provider);
+  auto needed = rules.read_screens() ? lines_for_rules : 0;
+  seen.evidence = gather_evidence(fx, seen.row, lines.value_or(needed));
   seen.judgement = judge(find_provider(thread.provider), rules, seen.evidence, thread.status);
   thread_sighting sighting{thread.id, thread.incarnation, seen.judgement.thread_status, {}, {}, {}};
   for (const auto& event : seen.evidence.events) {

@@ -42,6 +42,9 @@ std::string condensed(const std::string& screen);
 /// Does it say by itself what it does and reads? Only what a provider has launched surely does.
 bool reports(const thread_row& row);
 
+/// Was an agent of this thread ever seen to run?
+bool was_launched(const thread_row& row);
+
 /// Is that pane the one that the thread was launched in, and not a later one of the same number?
 bool is_pane_of(const thread_row& of, const pane_info& pane);
 
@@ -58,7 +61,8 @@ struct seen_thread {
   agent_judgement judgement;
 };
 
-/// Looks at a thread (not_found) and notes what was seen.
-seen_thread look_at_thread(effects& fx, int64_t thread_id, int lines = 50);
+/// Looks at a thread (not_found) and notes what was seen. `lines`: of the screen; if not said, what
+/// the rules for screens need, if there are any.
+seen_thread look_at_thread(effects& fx, int64_t thread_id, const std::optional<int>& lines = {});
 
 } // namespace orch

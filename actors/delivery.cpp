@@ -78,8 +78,7 @@ void note(effects& fx, const directive& what, const std::string& state,
   fx.store([&](tx& t) { note_delivery(t, what.id, state, why); });
 }
 
-void submit(effects& fx, const seen_thread& seen, const directive& what) {
-  fx.agents().terminal.press(seen.evidence.pane->id, "Enter");
+void note_submitted(effects& fx, const seen_thread& seen, const directive& what) {
   note(fx, what, "submitted",
        says_what_it_reads(seen) ? std::nullopt : std::optional{silent_program});
 }
@@ -90,10 +89,18 @@ void type(effects& fx, const seen_thread& seen, const directive& what, followed_
   if (!fx.store([&](tx& t) { return begin_typing(t, what.id); }))
     return;
   const auto& terminal = fx.agents().terminal;
-  terminal.leave_copy_mode(seen.evidence.pane->id);
-  terminal.type_text(seen.evidence.pane->id, typed_words(what, reports(seen.row)));
-  std::this_thread::sleep_for(before_enter);
-  submit(fx, seen, what);
+  const auto& pane = seen.evidence.pane->id;
+  auto words = typed_words(what, reports(seen.row));
+  if (seen.evidence.pane->in_mode)
+    terminal.leave_copy_mode(pane);
+  if (reports(seen.row)) {
+    terminal.type_text(pane, words);
+    std::this_thread::sleep_for(before_enter);
+    terminal.press(pane, "Enter");
+  } else {
+    terminal.type_text(pane, words, /*then_enter=*/true);
+  }
+  note_submitted(fx, seen, what);
 }
 
 void interrupt_first(effects& fx, const seen_thread& seen, const directive& what,

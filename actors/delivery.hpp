@@ -2,6 +2,7 @@
 
 #include "actors/follower.hpp"
 #include "actors/thread_effects.hpp"
+#include "actors/thread_start.hpp"
 
 namespace orch {
 

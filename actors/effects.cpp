@@ -3,7 +3,18 @@
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
 
+#include <chrono>
+#include <thread>
+
 namespace orch {
+
+namespace {
+
+/// Longer than any effect should take.
+constexpr std::chrono::minutes patience_with_first{5};
+constexpr std::chrono::milliseconds between_looks{10};
+
+} // namespace
 
 effects::effects(caf::actor_system& system, const tree& parts, caller from,
                  std::shared_ptr<const std::atomic<bool>> cancelled)
@@ -17,6 +28,27 @@ void effects::ask(const transaction& job) {
     .receive([](done) {}, [&](const caf::error& e) { refusal = from_caf_error(e); });
   if (refusal)
     throw request_error{*refusal};
+}
+
+std::optional<std::string> effects::answer_before(const std::string& key, const method& about,
+                                                  const std::string& params) {
+  auto end = std::chrono::steady_clock::now() + patience_with_first;
+  while (true) {
+    auto earlier = store([&](tx& t) {
+      auto found = find_earlier(t, key, about, params);
+      if (found.answer || found.being_done)
+        return found;
+      begun_before_ = found.begun;
+      keep_answer(t, key, about, params, {});
+      hold(name_of_key(key));
+      return found;
+    });
+    if (!earlier.being_done)
+      return earlier.answer;
+    if (given_up() || std::chrono::steady_clock::now() >= end)
+      throw still_being_done(key);
+    std::this_thread::sleep_for(between_looks);
+  }
 }
 
 git& effects::repository() {

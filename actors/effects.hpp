@@ -98,8 +98,19 @@ public:
       conclude_(t, to_json_text(result));
   }
 
-  /// Runs `work` unless its request_key was answered before. A request that is being done is known
-  /// by its key, so that nobody does it a second time meanwhile.
+  /// Notes, in the transaction that makes it, the row that this work is about. If this process dies
+  /// before the answer is kept, whoever repeats the request under its key finds it by
+  /// `begun_before` and goes on from there.
+  void note_begun(tx& t, int64_t row_id) const {
+    if (from.request_key)
+      orch::note_begun(t, *from.request_key, row_id);
+  }
+
+  /// The row that a former attempt at this request has made.
+  std::optional<int64_t> begun_before() const { return begun_before_; }
+
+  /// Runs `work` unless its request_key was answered before; who repeats a request that is being
+  /// done right now, by whatever server, waits for that answer.
   template <request M>
   typename M::result once_per_key(const call<M>& asked,
                                   typename M::result (*work)(effects&, const M&)) {
@@ -107,14 +118,7 @@ public:
       return work(*this, asked.params);
     auto key = *asked.from.request_key;
     auto params = to_json_text(asked.params);
-    auto answered = store([=, this](tx& t) {
-      auto answer = earlier_answer(t, key, M::about, params);
-      if (!answer) {
-        keep_answer(t, key, M::about, params, {});
-        hold(name_of_key(key));
-      }
-      return answer;
-    });
+    auto answered = answer_before(key, M::about, params);
     if (answered)
       return from_json<typename M::result>(json::parse(*answered));
     auto concluded = false;
@@ -136,12 +140,18 @@ public:
 private:
   void ask(const transaction& job);
 
+  /// The answer that a request of that key got. Waits for one that is being done right now.
+  /// Nothing: it is ours to do, and known to be in our hands.
+  std::optional<std::string> answer_before(const std::string& key, const method& about,
+                                           const std::string& params);
+
   const tree& parts_;
   caf::scoped_actor self_;
   std::shared_ptr<git> git_;
   std::vector<in_hand::token> held_;
   std::shared_ptr<const std::atomic<bool>> cancelled_;
   std::function<void(tx&, const std::string& answer)> conclude_;
+  std::optional<int64_t> begun_before_;
 };
 
 /// Something to be run in a thread of its own; what it returns is the answer.

@@ -5,7 +5,25 @@
 
 namespace orch {
 
+namespace {
+
+/// Since then somebody else may have made a work tree of another branch at that place.
+bool belongs_to_another(git& repository, const intent& of) {
+  try {
+    auto branch = repository.head(of.path).branch;
+    return !branch.empty() && branch != of.branch;
+  } catch (const request_error&) {
+    return false; // half-made, or not there
+  }
+}
+
+} // namespace
+
 void undo_worktree(git& repository, const intent& of) {
+  if (belongs_to_another(repository, of)) {
+    log_warning("{} is left as it is: it has another branch than {}", of.path, of.branch);
+    return;
+  }
   for (auto step : {0, 1}) {
     try {
       if (step == 0)

@@ -1,5 +1,6 @@
 #include "actors/reviewer_effects.hpp"
 
+#include "actors/thread_effects.hpp"
 #include "storage/merge_queue.hpp"
 #include "storage/reviewers.hpp"
 
@@ -81,12 +82,13 @@ requested_review start_review(effects& fx, const merge_review_request_auto& requ
   made.review_job = fx.store([&](tx& t) {
     auto job = begin_review(t, wanted);
     fx.hold(name_of_review(job.id));
+    fx.note_begun(t, job.id);
     return job;
   });
   try {
     auto child = reviewer_wanted(request, fx.agents().config);
     child.initial_prompt = words_for_reviewer(fx, made.review_job, of);
-    auto spawned = start_child(fx, child, [&](tx& t, int64_t thread_id) {
+    auto spawned = start_child(fx, child, {}, [&](tx& t, int64_t thread_id) {
       note_reviewer(t, made.review_job.id, thread_id);
     });
     if (spawned.thread.status == "planned")
@@ -110,8 +112,35 @@ requested_review start_review(effects& fx, const merge_review_request_auto& requ
   }
 }
 
+namespace {
+
+/// The review that a former attempt has begun; nothing if it never got an agent.
+std::optional<requested_review> review_begun_before(effects& fx) {
+  if (!fx.begun_before())
+    return {};
+  requested_review made;
+  made.review_job = fx.store([&](tx& t) { return get_review(t, *fx.begun_before()); });
+  if (!made.review_job.reviewer_thread_id)
+    return {};
+  auto row = look_at_thread(fx, *made.review_job.reviewer_thread_id).row;
+  if (!was_launched(row)) {
+    fx.store([&](tx& t) {
+      fail_review(t, made.review_job.id, "the server that was starting its reviewer died");
+    });
+    return {};
+  }
+  made.thread = row.thread;
+  made.attach_info = attach_info_of(fx, row);
+  if (made.review_job.holds_main_lock)
+    made.main_lock = fx.store(get_main_lock);
+  return made;
+}
+
+} // namespace
+
 requested_review request_review(effects& fx, const merge_review_request_auto& request) {
-  auto made = start_review(fx, request);
+  auto before = review_begun_before(fx);
+  auto made = before ? *before : start_review(fx, request);
   fx.store([&](tx& t) { fx.conclude(t, made); });
   return made;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/thread_effects.hpp"
+#include "actors/thread_start.hpp"
 #include "messages/reviewers.hpp"
 
 namespace orch {

@@ -1,7 +1,7 @@
 #include "actors/runtime.hpp"
 
 #include "actors/owner.hpp"
-#include "actors/thread_effects.hpp"
+#include "actors/runtime_effects.hpp"
 
 namespace orch {
 

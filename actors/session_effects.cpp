@@ -2,6 +2,7 @@
 
 #include "actors/slug.hpp"
 #include "actors/thread_effects.hpp"
+#include "messages/text.hpp"
 #include "storage/sessions.hpp"
 #include "storage/worktrees.hpp"
 
@@ -169,19 +170,14 @@ void end_threads(effects& fx, int64_t session_id, cleaned_session& cleaned) {
   }
 }
 
-void cut(std::optional<std::string>& text, std::size_t most) {
-  if (!text || text->size() <= most)
-    return;
-  auto end = most;
-  while (end > 0 && (static_cast<unsigned char>((*text)[end]) & 0xc0U) == 0x80U)
-    --end;
-  text = text->substr(0, end) + "…";
+void cut(std::string& text, std::size_t most) {
+  if (text.size() > most)
+    text = std::string{beginning_of(text, most)} + "…";
 }
 
-void cut(std::string& text, std::size_t most) {
-  std::optional<std::string> whole = std::move(text);
-  cut(whole, most);
-  text = std::move(*whole);
+void cut(std::optional<std::string>& text, std::size_t most) {
+  if (text)
+    cut(*text, most);
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 #include "actors/slug.hpp"
 
+#include "messages/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -21,16 +23,6 @@ constexpr std::array<std::string_view, 46> stop_words{
 bool is_word_byte(unsigned char c) {
   // Bytes from 0x80 on belong to letters of other scripts; git takes them in branch names.
   return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/// Cuts a word that is too long, but not through a character of several bytes.
-std::string shorten(std::string word) {
-  if (word.size() <= longest_word)
-    return word;
-  auto end = longest_word;
-  while (end > 0 && (static_cast<unsigned char>(word[end]) & 0xc0U) == 0x80U)
-    --end;
-  return word.substr(0, end);
 }
 
 std::vector<std::string> words_of(std::string_view text) {
@@ -61,7 +53,7 @@ std::string make_slug(std::string_view text) {
   for (auto& word : words_of(text)) {
     if (is_stop_word(word))
       continue;
-    slug += (taken > 0 ? "-" : "") + shorten(std::move(word));
+    slug += (taken > 0 ? "-" : "") + std::string{beginning_of(word, longest_word)};
     if (++taken == 2)
       break;
   }

@@ -5,15 +5,6 @@
 
 namespace orch {
 
-tmux_readiness ensure_tmux_runtime(effects& fx, const runtime_tmux_ensure& request);
-bundle_info look_at_bundle(effects& fx, const runtime_bundle_info& request);
-
-ensured_root_thread ensure_root(effects& fx, const thread_root_ensure& request);
-/// Starts a child agent; `spawn_child` is the method. `also` runs in the transaction that writes
-/// its row, whose id it is given.
-spawned_thread start_child(effects& fx, const thread_child_spawn& request,
-                           const std::function<void(tx&, int64_t)>& also);
-spawned_thread spawn_child(effects& fx, const thread_child_spawn& request);
 thread_page list_child_threads(effects& fx, const thread_child_list& request);
 thread_state tell_thread_state(effects& fx, const thread_child_status& request);
 thread_waited wait_for_thread(effects& fx, const thread_child_wait_status& request);
@@ -33,9 +24,6 @@ void press_interrupt(effects& fx, const thread_row& row);
 /// Ends a live thread: its program, and with `terminate_pane` its pane.
 thread_row end_agent(effects& fx, int64_t thread_id, const std::string& status,
                      bool terminate_pane);
-
-/// Launches a thread again in its own pane, resuming its conversation if there is one.
-thread_row relaunch(effects& fx, int64_t thread_id, const std::string& prompt);
 
 attach_info attach_info_of(effects& fx, const thread_row& row);
 

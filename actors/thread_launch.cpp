@@ -4,6 +4,7 @@
 #include "io/guides.hpp"
 #include "io/shell_words.hpp"
 #include "io/turnstile.hpp"
+#include "messages/text.hpp"
 #include "storage/directives.hpp"
 #include "storage/worktrees.hpp"
 
@@ -34,17 +35,6 @@ constexpr std::size_t longest_argument = 8'000;
 constexpr int most_names = 1'000;
 constexpr std::chrono::seconds time_to_place{20};
 
-bool is_program(const std::string& name) {
-  if (name.find('/') != std::string::npos)
-    return ::access(name.c_str(), X_OK) == 0;
-  auto path = std::getenv("PATH");
-  std::istringstream directories{path ? path : "/usr/bin:/bin"};
-  for (std::string directory; std::getline(directories, directory, ':');)
-    if (::access((fs::path{directory} / name).c_str(), X_OK) == 0)
-      return true;
-  return false;
-}
-
 /// A directory that only we can look into, and those above it.
 void make_private_directory(const fs::path& path) {
   fs::create_directories(path.parent_path());
@@ -54,12 +44,15 @@ void make_private_directory(const fs::path& path) {
 }
 
 std::string read_guide_file(const fs::path& file) {
-  std::ifstream in{file};
-  if (!in)
+  std::optional<std::string> text;
+  try {
+    text = read_file(file);
+  } catch (const std::runtime_error&) {
+    // Said below.
+  }
+  if (!text)
     throw bad_param("agent_guide_path", fmt::format("the guide {} cannot be read", file.string()));
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
+  return *text;
 }
 
 std::string guide_for(effects& fx, const thread& of) {
@@ -218,14 +211,10 @@ agent_launch launch_of(effects& fx, const thread_row& row) {
 }
 
 /// Settings and prompt make it long; what comes first says what was launched.
-std::string beginning_of(std::string line) {
+std::string launch_note(const std::vector<std::string>& argv) {
   constexpr std::size_t most = 300;
-  if (line.size() <= most)
-    return line;
-  auto end = most;
-  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0U) == 0x80U)
-    --end;
-  return line.substr(0, end) + " …";
+  auto line = shell_line(argv);
+  return line.size() <= most ? line : std::string{beginning_of(line, most)} + " …";
 }
 
 bool runs_the_agent(const thread_row& row) {
@@ -260,7 +249,7 @@ std::vector<std::string> command_of(const agent_host& host, const thread_row& of
   auto words = shell_words("codex_command", of.launch.codex_command.value_or(configured));
   if (words.empty())
     throw bad_param("launch_command", fmt::format("provider {}: {}", by.name(), by.instructions()));
-  if (!is_program(words.front()))
+  if (!find_program(words.front()))
     throw request_error{errc::unavailable,
                         fmt::format("{} is not there or cannot be run", words.front()),
                         {{"instructions", by.instructions()}}};
@@ -339,7 +328,7 @@ thread_row launch_thread(effects& fx, const thread_row& row, const launch_wishes
         if (plan.prompt_is_typed && !wishes.typed_prompt.empty())
           add_directive(t, row.thread.id, "queue", wishes.typed_prompt);
         t.run("UPDATE threads SET launch_command = ?, has_first_prompt = ? WHERE id = ?",
-              beginning_of(shell_line(plan.command.argv)),
+              launch_note(plan.command.argv),
               int64_t{!launch.prompt.empty() && !plan.prompt_is_typed}, row.thread.id);
       });
     }

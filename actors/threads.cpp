@@ -2,6 +2,7 @@
 
 #include "actors/owner.hpp"
 #include "actors/thread_effects.hpp"
+#include "actors/thread_start.hpp"
 
 #include <fmt/format.h>
 

@@ -163,9 +163,13 @@ private:
   static wait_begun begin_wait(tx& t, const call<M>& asked, const Start& start) {
     const auto& key = asked.from.request_key;
     auto params = key ? to_json_text(asked.params) : std::string{};
-    if (key)
-      if (auto answer = earlier_answer(t, *key, M::about, params))
-        return {caf::make_message(from_json<typename M::result>(json::parse(*answer)))};
+    if (key) {
+      auto earlier = find_earlier(t, *key, M::about, params);
+      if (earlier.answer)
+        return {caf::make_message(from_json<typename M::result>(json::parse(*earlier.answer)))};
+      if (earlier.being_done)
+        throw still_being_done(*key);
+    }
     auto begun = start(t, asked.params);
     auto result = std::get_if<typename M::result>(&begun);
     if (key)

@@ -1,20 +1,17 @@
 #include "config/config.hpp"
 
-#include <fmt/format.h>
+#include "io/files.hpp"
 
-#include <fstream>
-#include <sstream>
+#include <fmt/format.h>
 
 namespace orch {
 
 repository_config read_repository_config(const std::filesystem::path& file) {
-  std::ifstream in{file};
-  if (!in)
-    return {};
-  std::stringstream text;
-  text << in.rdbuf();
   try {
-    auto parsed = json::parse(text.str(), nullptr, true, /*ignore_comments=*/true);
+    auto text = read_file(file);
+    if (!text)
+      return {};
+    auto parsed = json::parse(*text, nullptr, true, /*ignore_comments=*/true);
     if (!parsed.is_object())
       throw request_error{errc::invalid_params, "the file must hold an object"};
     return from_json<repository_config>(parsed);

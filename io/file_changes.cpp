@@ -1,5 +1,6 @@
 #include "io/file_changes.hpp"
 
+#include "io/files.hpp"
 #include "io/process.hpp"
 
 #include <fcntl.h>
@@ -147,21 +148,6 @@ std::string hunks_of(const std::string& before, const std::string& after) {
 }
 
 } // namespace
-
-std::optional<std::string> read_file(const fs::path& path) {
-  std::error_code failed;
-  auto status = fs::status(path, failed);
-  if (status.type() == fs::file_type::not_found)
-    return {};
-  if (status.type() != fs::file_type::regular)
-    throw std::runtime_error{fmt::format("{} is no file that can be read", path.string())};
-  std::ifstream in{path, std::ios::binary};
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in || text.bad())
-    throw std::runtime_error{fmt::format("{} cannot be read", path.string())};
-  return text.str();
-}
 
 void apply_changes(const std::vector<file_change>& changes) {
   std::vector<const file_change*> wanted;

@@ -21,10 +21,6 @@ struct file_change {
   bool changes() const { return before != after; }
 };
 
-/// All of a file; nothing if there is none. Throws `std::runtime_error` that names it if it cannot
-/// be read or is no regular file.
-std::optional<std::string> read_file(const std::filesystem::path& path);
-
 /// Makes all changes or none: every new text is written beside its file before the first file is
 /// replaced, and what was replaced is put back if a later one fails. Symlinks are followed: the
 /// file they lead to is replaced and keeps its mode. Throws `std::runtime_error` that names the

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <sstream>
+#include <stdexcept>
 
 namespace orch {
 
@@ -50,6 +52,21 @@ void replace_file(const std::filesystem::path& path, const std::string& text) {
     errno = problem;
     fail(path);
   }
+}
+
+std::optional<std::string> read_file(const std::filesystem::path& path) {
+  std::error_code failed;
+  auto status = std::filesystem::status(path, failed);
+  if (status.type() == std::filesystem::file_type::not_found)
+    return {};
+  if (status.type() != std::filesystem::file_type::regular)
+    throw std::runtime_error{fmt::format("{} is no file that can be read", path.string())};
+  std::ifstream in{path, std::ios::binary};
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in || text.bad())
+    throw std::runtime_error{fmt::format("{} cannot be read", path.string())};
+  return text.str();
 }
 
 bool is_mirror(const std::filesystem::path& path) {

@@ -1,5 +1,7 @@
 #include "io/hook_input.hpp"
 
+#include "messages/text.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -99,14 +101,6 @@ std::vector<std::string> edited_paths(const json& payload) {
   return paths;
 }
 
-std::string_view cut_text(std::string_view text, std::size_t most) {
-  if (text.size() <= most)
-    return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U)
-    --most;
-  return text.substr(0, most);
-}
-
 std::string event_line(const hook_input& input, const hook_origin& origin, int64_t at_us) {
   nlohmann::ordered_json line{{"at", at_us},
                               {"thread", id_of(origin.thread)},
@@ -115,15 +109,15 @@ std::string event_line(const hook_input& input, const hook_origin& origin, int64
                               {"event", input.event}};
   for (auto key : copied)
     if (auto text = text_at(input.payload, key); !text.empty())
-      line[std::string{key}] = cut_text(text, longest_message);
+      line[std::string{key}] = beginning_of(text, longest_message);
   if (auto tool = text_at(input.payload, "tool_name"); !tool.empty())
     line["tool"] = tool;
   if (auto message = message_of(input.payload); !message.empty())
-    line["message"] = cut_text(message, longest_message);
+    line["message"] = beginning_of(message, longest_message);
   // Why, by whatever name the event has for it.
   for (auto key : {"notification_type", "error", "reason", "source"})
     if (auto detail = text_at(input.payload, key); !detail.empty()) {
-      line["detail"] = cut_text(detail, longest_message);
+      line["detail"] = beginning_of(detail, longest_message);
       break;
     }
   return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";

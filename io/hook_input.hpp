@@ -39,7 +39,4 @@ struct hook_origin {
 /// One line for the event log, with its newline. Ids that are numbers are written as numbers.
 std::string event_line(const hook_input& input, const hook_origin& origin, int64_t at_us);
 
-/// At most `most` bytes of the text; a character is not cut in two.
-std::string_view cut_text(std::string_view text, std::size_t most);
-
 } // namespace orch

@@ -1,5 +1,6 @@
 #include "io/install.hpp"
 
+#include "io/files.hpp"
 #include "io/git.hpp"
 #include "io/install_parts.hpp"
 #include "io/marked_block.hpp"

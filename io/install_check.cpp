@@ -1,3 +1,4 @@
+#include "io/files.hpp"
 #include "io/install_parts.hpp"
 #include "io/marked_block.hpp"
 #include "io/process.hpp"

@@ -15,6 +15,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <system_error>
@@ -302,6 +303,26 @@ outcome run(const program& p) {
   out.theirs.close();
   err.theirs.close();
   return running_child{p, child, std::move(out.ours), std::move(err.ours)}.finish();
+}
+
+std::optional<std::filesystem::path> find_program(std::string_view name) {
+  auto runs = [](const std::filesystem::path& candidate) {
+    std::error_code ignored;
+    return ::access(candidate.c_str(), X_OK) == 0
+           && !std::filesystem::is_directory(candidate, ignored);
+  };
+  if (name.find('/') != name.npos)
+    return runs(name) ? std::optional{std::filesystem::path{name}} : std::nullopt;
+  auto path = std::getenv("PATH");
+  std::string_view rest = path ? path : "/usr/bin:/bin";
+  while (!rest.empty()) {
+    auto end = std::min(rest.find(':'), rest.size());
+    auto candidate = std::filesystem::path{rest.substr(0, end)} / name;
+    if (runs(candidate))
+      return candidate;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return {};
 }
 
 } // namespace orch

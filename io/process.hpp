@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,5 +37,9 @@ struct outcome {
 /// Runs it and waits; the child leads a session of its own, so that what kills our group spares it.
 /// Throws `request_error` (unavailable) if it cannot be started. Safe in any thread.
 outcome run(const program& p);
+
+/// The program that `name` means: a path, or looked up in PATH as `run` does. Nothing if it is not
+/// there or cannot be run.
+std::optional<std::filesystem::path> find_program(std::string_view name);
 
 } // namespace orch

@@ -1,12 +1,16 @@
 #include "io/screen_rules.hpp"
 
+#include "io/files.hpp"
 #include "io/log.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
-#include <fstream>
+#include <algorithm>
 #include <map>
+#include <mutex>
 #include <sstream>
+#include <tuple>
 
 namespace orch {
 
@@ -48,7 +52,7 @@ std::string last_lines(const std::string& text, std::size_t count) {
   for (auto line = lines.rbegin(); line != lines.rend() && taken < count; ++line) {
     if (line->find_first_not_of(" \t") == std::string::npos)
       continue;
-    out = *line + "\n" + out;
+    out = fmt::format("{}\n{}", *line, out);
     ++taken;
   }
   return out;
@@ -119,21 +123,55 @@ screen_rules screen_rules::parse(const std::string& text) {
   return made;
 }
 
-screen_rules screen_rules::load(const std::filesystem::path& state_dir, std::string_view provider) {
-  auto own = state_dir / "screens" / (std::string{provider} + ".json");
-  if (std::ifstream in{own}) {
-    std::stringstream text;
-    text << in.rdbuf();
-    try {
-      return parse(text.str());
-    } catch (const std::exception& e) {
-      log_warning("{} is not used: {}", own.string(), e.what());
-    }
-  }
+namespace {
+
+/// What tells one content of a file from another.
+using file_stamp = std::tuple<ino_t, off_t, int64_t, int64_t>;
+
+std::optional<file_stamp> stamp_of(const std::filesystem::path& file) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0)
+    return {};
+  return file_stamp{found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
+}
+
+screen_rules built_in(std::string_view provider) {
   for (const auto& file : screen_rules_files())
     if (file.name == provider)
-      return parse(std::string{file.content});
+      return screen_rules::parse(std::string{file.content});
   return {};
+}
+
+screen_rules read_rules(const std::filesystem::path& own, std::string_view provider) {
+  try {
+    if (auto text = read_file(own))
+      return screen_rules::parse(*text);
+  } catch (const std::exception& e) {
+    log_warning("{} is not used: {}", own.string(), e.what());
+  }
+  return built_in(provider);
+}
+
+} // namespace
+
+screen_rules screen_rules::load(const std::filesystem::path& state_dir, std::string_view provider) {
+  struct loaded {
+    std::optional<file_stamp> stamp;
+    screen_rules rules;
+  };
+  static std::mutex mutex;
+  static std::map<std::filesystem::path, loaded> known;
+  auto own = state_dir / "screens" / (std::string{provider} + ".json");
+  auto stamp = stamp_of(own);
+  std::lock_guard guard{mutex};
+  auto found = known.find(own);
+  if (found == known.end() || found->second.stamp != stamp)
+    found = known.insert_or_assign(own, loaded{stamp, read_rules(own, provider)}).first;
+  return found->second.rules;
+}
+
+bool screen_rules::read_screens() const {
+  return std::any_of(rules_.begin(), rules_.end(), [](const rule& one) { return !one.in_title; });
 }
 
 std::optional<turn_fact> screen_rules::judge(const screen_view& seen) const {
@@ -160,8 +198,10 @@ std::optional<std::string> screen_rules::typed_text(std::string_view screen) con
     return {};
   constexpr std::string_view no_break_space{"\xC2\xA0"};
   for (auto at = typed->find(no_break_space); at != std::string::npos;
-       at = typed->find(no_break_space))
-    typed->replace(at, no_break_space.size(), " ");
+       at = typed->find(no_break_space)) {
+    typed->erase(at, 1);
+    (*typed)[at] = ' ';
+  }
   return typed;
 }
 

@@ -28,7 +28,7 @@ public:
   static screen_rules parse(const std::string& text);
 
   /// The rules for a provider: REPO/.codex-orch/screens/PROVIDER.json if it is there and can be
-  /// read (else that is logged), or those built in.
+  /// read (else that is logged), or those built in. Parsed again only after the file has changed.
   static screen_rules load(const std::filesystem::path& state_dir, std::string_view provider);
 
   /// What the first rule that matches says; rules for titles go by the title alone.
@@ -43,6 +43,9 @@ public:
 
   /// Is it known where one types?
   bool knows_composer() const { return !composer_.empty(); }
+
+  /// Do any speak of the text on the screen?
+  bool read_screens() const;
 
 private:
   struct rule {

@@ -149,7 +149,9 @@ public:
   /// submit. To others it looks like typing, so each newline (LF, never CR) may submit a line. A
   /// program that reads lines in the terminal's canonical mode gets no more than 4095 bytes of a
   /// line: the kernel drops the rest. `failed_precondition` if the pane is dead or its input off.
-  void type_text(std::string_view pane, std::string_view text) const;
+  /// `then_enter`: and presses Enter right after it. Programs that draw what is pasted may take
+  /// that for part of the paste: those need a moment and a `press` of its own.
+  void type_text(std::string_view pane, std::string_view text, bool then_enter = false) const;
 
   /// Presses a key: a character, or Enter, Escape, Tab, BTab, BSpace, Space, Up, Down, Left, Right,
   /// Home, End, PageUp, PageDown, Insert, Delete, F1 to F12, after any of C-, M-, S-. Others are
@@ -178,6 +180,7 @@ private:
   std::string output_of(const call& c) const;
   tmux_features features() const;
   void append(command& to, const pane_command& what) const;
+  command key_command(std::string_view pane, std::string_view key) const;
   outcome attempt_paste(const call& c, const std::string& buffer) const;
   std::vector<pane_info> panes_of(const command& selection) const;
   std::vector<std::string> words(std::string_view verb, std::string_view session) const;

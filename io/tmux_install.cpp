@@ -35,19 +35,6 @@ const std::vector<package_manager>& package_managers() {
   return all;
 }
 
-std::optional<fs::path> find_program(std::string_view name) {
-  auto path = std::getenv("PATH");
-  std::string_view rest = path ? path : "/usr/bin:/bin";
-  while (!rest.empty()) {
-    auto end = std::min(rest.find(':'), rest.size());
-    auto candidate = fs::path{rest.substr(0, end)} / name;
-    if (::access(candidate.c_str(), X_OK) == 0 && !fs::is_directory(candidate))
-      return candidate;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return {};
-}
-
 /// The words that make a command run as root; nothing if that is not to be had.
 std::optional<std::vector<std::string>> as_root(std::string_view manager) {
   if (::geteuid() == 0 || manager == "brew")

@@ -41,11 +41,23 @@ request_error closed(std::string_view pane) {
 
 } // namespace
 
-void tmux::type_text(std::string_view pane, std::string_view text) const {
+std::vector<std::string> tmux::key_command(std::string_view pane, std::string_view key) const {
+  command send{"send-keys", "-t", std::string{pane}};
+  if (key == "Enter" && features().enter_is_a_key)
+    send.insert(send.end(), {"-l", "--", "\r"});
+  else
+    send.insert(send.end(), {"--", tmux_key(key)});
+  return send;
+}
+
+void tmux::type_text(std::string_view pane, std::string_view text, bool then_enter) const {
   check_pane(pane);
   auto input = typeable(text);
-  if (input.empty())
+  if (input.empty()) {
+    if (then_enter)
+      press(pane, "Enter");
     return;
+  }
   auto buffer = unique_word();
   // -r: newlines stay newlines; else tmux makes them CR, which submits.
   auto paste = fmt::format("paste-buffer -p -r {}-d -b {} -t {}",
@@ -59,7 +71,11 @@ void tmux::type_text(std::string_view pane, std::string_view text) const {
                         std::string{closed_format},
                         "display-message -p closed",
                         paste};
-  auto result = attempt_paste({{load, paste_if_open}, input}, buffer);
+  call typing{{load, paste_if_open}, input};
+  // To a dead pane tmux sends nothing.
+  if (then_enter)
+    typing.commands.push_back(key_command(pane, "Enter"));
+  auto result = attempt_paste(typing, buffer);
   if (!result.ok())
     throw tmux_failed("paste-buffer", result);
   if (!result.out.empty())
@@ -83,13 +99,8 @@ outcome tmux::attempt_paste(const call& c, const std::string& buffer) const {
 void tmux::press(std::string_view pane, std::string_view key) const {
   check_pane(pane);
   command ask{"display-message", "-p", "-t", std::string{pane}, std::string{closed_format}};
-  command send{"send-keys", "-t", std::string{pane}};
-  if (key == "Enter" && features().enter_is_a_key)
-    send.insert(send.end(), {"-l", "--", "\r"});
-  else
-    send.insert(send.end(), {"--", tmux_key(key)});
   // To a dead pane tmux sends nothing, without a word.
-  if (output_of({{ask, send}}) != "0\n")
+  if (output_of({{ask, key_command(pane, key)}}) != "0\n")
     throw closed(pane);
 }
 

@@ -3,6 +3,7 @@
 #include "messages/merge_queue.hpp"
 #include "messages/plans.hpp"
 #include "messages/sessions.hpp"
+#include "messages/text.hpp"
 #include "messages/version.hpp"
 #include "storage/schema.hpp"
 
@@ -21,18 +22,9 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
-/// The first bytes of a text, cut between characters.
-std::string_view beginning(std::string_view text, std::size_t most) {
-  if (text.size() <= most)
-    return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0U) == 0x80U)
-    --most;
-  return text.substr(0, most);
-}
-
 std::string cell(std::string_view text) {
   std::string out;
-  for (char c : beginning(text, 200)) {
+  for (char c : beginning_of(text, 200)) {
     if (c == '|' || c == '\\' || c == '`' || c == '<' || c == '>')
       out += '\\';
     out += is_control(c) ? ' ' : c;
@@ -123,7 +115,7 @@ std::string tasks_section(tx& t) {
 
 std::string mermaid_text(std::string_view text) {
   std::string out;
-  for (char c : beginning(text, 80))
+  for (char c : beginning_of(text, 80))
     out += c == '"' ? '\'' : (is_control(c) || c == '`' ? ' ' : c);
   return out;
 }

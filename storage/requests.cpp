@@ -22,11 +22,17 @@ std::string name_of_key(const std::string& key) {
   return "key " + key;
 }
 
-std::optional<std::string> earlier_answer(tx& t, const std::string& key, const method& about,
-                                          const std::string& params) {
+request_error still_being_done(const std::string& key) {
+  return {errc::conflict,
+          fmt::format("the request of key {} is still being done", key),
+          {{"field", "request_key"}}};
+}
+
+earlier_request find_earlier(tx& t, const std::string& key, const method& about,
+                             const std::string& params) {
   t.run("DELETE FROM request_keys WHERE created_at < ?", timestamp{t.now.us - kept_for_us});
   auto query = t.db.prepare(
-    "SELECT method, params, answer, server_id FROM request_keys WHERE request_key = ?");
+    "SELECT method, params, answer, server_id, begun FROM request_keys WHERE request_key = ?");
   query->bind(1, key);
   if (!query->executeStep())
     return {};
@@ -36,19 +42,23 @@ std::optional<std::string> earlier_answer(tx& t, const std::string& key, const m
                         fmt::format("request_key {} was used for another request", key),
                         {{"field", "request_key"}}};
   if (!query->getColumn(2).isNull())
-    return query->getColumn(2).getString();
-  if (t.around.at_work(query->getColumn(3).getInt64(), name_of_key(key)))
-    throw request_error{errc::conflict,
-                        fmt::format("the request of key {} is still being done", key),
-                        {{"field", "request_key"}}};
-  return {};
+    return {query->getColumn(2).getString(), false, {}};
+  auto begun = query->getColumn(4);
+  return {{},
+          t.around.at_work(query->getColumn(3).getInt64(), name_of_key(key)),
+          begun.isNull() ? std::nullopt : std::optional{begun.getInt64()}};
 }
 
 void keep_answer(tx& t, const std::string& key, const method& about, const std::string& params,
                  const std::optional<std::string>& answer) {
-  t.run("INSERT OR REPLACE INTO request_keys(request_key, method, params, answer, server_id, "
-        "created_at) VALUES(?, ?, ?, ?, ?, ?)",
+  t.run("INSERT INTO request_keys(request_key, method, params, answer, server_id, created_at) "
+        "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(request_key) DO UPDATE SET answer = excluded.answer, "
+        "server_id = excluded.server_id, created_at = excluded.created_at",
         key, about.name, digest(params), answer, t.around.server, t.now);
+}
+
+void note_begun(tx& t, const std::string& key, int64_t row_id) {
+  t.run("UPDATE request_keys SET begun = ? WHERE request_key = ?", row_id, key);
 }
 
 void forget_answer(tx& t, const std::string& key) {

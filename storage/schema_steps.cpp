@@ -384,6 +384,11 @@ ALTER TABLE intents DROP COLUMN request_key;
 DELETE FROM waiters;
 )sql";
 
+// The row that a request has made before its answer could be kept: a repeat goes on with it.
+constexpr std::string_view version_3 = R"sql(
+ALTER TABLE request_keys ADD COLUMN begun INTEGER;
+)sql";
+
 constexpr std::string_view first_rows = R"sql(
 INSERT OR IGNORE INTO mirror_meta VALUES(1, 0, 0, '', 0);
 INSERT OR IGNORE INTO merge_main_lock VALUES(1, NULL, NULL, 'unlocked', 0);
@@ -394,7 +399,7 @@ INSERT OR IGNORE INTO planning_rules
 } // namespace
 
 const std::vector<std::string_view>& schema_steps() {
-  static const std::vector steps{version_1, version_2};
+  static const std::vector steps{version_1, version_2, version_3};
   return steps;
 }
 

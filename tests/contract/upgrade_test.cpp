@@ -87,7 +87,12 @@ TEST_CASE_METHOD(upgrade, "the state of an earlier version keeps every row", "[u
 
 TEST_CASE_METHOD(upgrade, "the state before the upgrade is kept beside it", "[upgrade]") {
   start().finish();
-  database_file kept{file.parent_path() / "state.db.before-v2"};
+  words copies;
+  for (const auto& entry : std::filesystem::directory_iterator{file.parent_path()})
+    if (entry.path().filename().string().starts_with("state.db.before-v"))
+      copies.push_back(entry.path());
+  REQUIRE(copies.size() == 1);
+  database_file kept{copies.front()};
   database_file original{path{ORCH_TEST_DATA} / fixture};
   CHECK(kept.tables() == original.tables());
   CHECK(kept.counts(kept.tables()) == original.counts(original.tables()));

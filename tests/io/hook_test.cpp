@@ -1,6 +1,7 @@
 #include "client.hpp"
 #include "io/edit_rules.hpp"
 #include "io/hook_input.hpp"
+#include "messages/text.hpp"
 
 #include <set>
 #include <sstream>
@@ -162,7 +163,7 @@ TEST_CASE("edit hook: only tools that write have files", "[hook]") {
 TEST_CASE("edit hook: a text is cut between characters", "[hook]") {
   auto [most, left] = GENERATE(table<std::size_t, std::string>(
     {{0, ""}, {1, "a"}, {2, "a"}, {3, "aé"}, {5, "aé"}, {6, "aé€"}, {99, "aé€"}}));
-  CHECK(orch::cut_text("aé€", most) == left);
+  CHECK(orch::beginning_of("aé€", most) == left);
 }
 
 TEST_CASE("edit hook: an event is one line", "[hook]") {

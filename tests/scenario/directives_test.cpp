@@ -48,8 +48,7 @@ TEST_CASE_METHOD(echo_panes, "directives: random texts reach a program once each
                  "[scenario][agents]") {
   if (!ready())
     return;
-  // Five texts a second: one is typed in each round of the follower, every 150 ms.
-  constexpr std::size_t count = 100;
+  constexpr std::size_t count = 1'000;
   constexpr std::size_t window = 64;
   std::mt19937 random{42};
   std::vector<std::string> texts;
