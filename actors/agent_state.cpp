@@ -348,11 +348,14 @@ seen_thread look_at_thread(effects& fx, int64_t thread_id, const std::optional<i
   auto news = sighting.status != thread.status
               || (sighting.agent_session_id && sighting.agent_session_id != thread.agent_session_id)
               || (sighting.transcript_path && sighting.transcript_path != seen.row.transcript_path);
-  if (news && !seen.row.being_launched)
-    seen.row = fx.store([=](tx& t) {
+  if (news && !seen.row.being_launched) {
+    // Who asks is told what is seen even if the disk has no room for it.
+    thread.status = sighting.status;
+    fx.store_if_possible([&](tx& t) {
       note_sighting(t, sighting);
-      return get_thread(t, thread_id);
+      seen.row = get_thread(t, thread_id);
     });
+  }
   return seen;
 }
 

@@ -83,22 +83,57 @@ void note_submitted(effects& fx, const seen_thread& seen, const directive& what)
        says_what_it_reads(seen) ? std::nullopt : std::optional{silent_program});
 }
 
-void type(effects& fx, const seen_thread& seen, const directive& what, followed_thread& memory) {
-  memory.enters_again = 0;
-  memory.prompts_before = count_prompts(seen.evidence, typed_words(what, reports(seen.row)));
-  if (!fx.store([&](tx& t) { return begin_typing(t, what.id); }))
-    return;
+/// Why the program in that pane cannot get all of these words.
+std::optional<std::string> too_long(const pane_info& pane, const std::string& words) {
+  auto most = longest_line(pane);
+  if (!most)
+    return {};
+  for (std::size_t from = 0; from < words.size();) {
+    auto to = std::min(words.find('\n', from), words.size());
+    if (to - from > *most)
+      return fmt::format("a line of it has {} bytes, and the program reads lines through its "
+                         "terminal, which keeps {} of them; send shorter lines, or a file's name",
+                         to - from, *most);
+    from = to + 1;
+  }
+  return {};
+}
+
+void type_words(effects& fx, const seen_thread& seen, const std::string& words) {
   const auto& terminal = fx.agents().terminal;
   const auto& pane = seen.evidence.pane->id;
-  auto words = typed_words(what, reports(seen.row));
   if (seen.evidence.pane->in_mode)
     terminal.leave_copy_mode(pane);
-  if (reports(seen.row)) {
-    terminal.type_text(pane, words);
-    std::this_thread::sleep_for(before_enter);
-    terminal.press(pane, "Enter");
-  } else {
+  if (!reports(seen.row)) {
     terminal.type_text(pane, words, /*then_enter=*/true);
+    return;
+  }
+  terminal.type_text(pane, words);
+  std::this_thread::sleep_for(before_enter);
+  terminal.press(pane, "Enter");
+}
+
+void type(effects& fx, const seen_thread& seen, const directive& what, followed_thread& memory) {
+  memory.enters_again = 0;
+  auto words = typed_words(what, reports(seen.row));
+  memory.prompts_before = count_prompts(seen.evidence, words);
+  if (auto why = reports(seen.row) ? std::nullopt : too_long(*seen.evidence.pane, words)) {
+    note(fx, what, "failed", *why);
+    return;
+  }
+  if (!fx.store([&](tx& t) { return begin_typing(t, what.id); }))
+    return;
+  try {
+    type_words(fx, seen, words);
+  } catch (const request_error& e) {
+    // Nothing was typed into a pane that takes no input. Else: a CLI shows whether it got it.
+    if (e.code == errc::failed_precondition)
+      fx.store([&](tx& t) { put_back(t, what.id); });
+    else if (!says_what_it_reads(seen))
+      note(fx, what, "failed", fmt::format("nobody can tell whether it was typed: {}", e.what()));
+    else
+      throw;
+    return;
   }
   note_submitted(fx, seen, what);
 }

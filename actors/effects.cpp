@@ -1,5 +1,7 @@
 #include "actors/effects.hpp"
 
+#include "io/log.hpp"
+
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
 
@@ -49,6 +51,10 @@ std::optional<std::string> effects::answer_before(const std::string& key, const 
       throw still_being_done(key);
     std::this_thread::sleep_for(between_looks);
   }
+}
+
+void effects::not_noted(const request_error& why) {
+  log_warning("something was done that could not be noted: {}", why.what());
 }
 
 git& effects::repository() {

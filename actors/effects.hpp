@@ -67,6 +67,16 @@ public:
     }
   }
 
+  /// For what is noted after the deed: a full disk is logged and does not make it undone.
+  template <class Work>
+  void store_if_possible(Work work) {
+    try {
+      store(work);
+    } catch (const request_error& e) {
+      not_noted(e);
+    }
+  }
+
   /// Runs `work`, which only reads, beside the writer: for what is asked often.
   template <class Work>
   auto look(Work work) -> std::invoke_result_t<Work, tx&> {
@@ -129,16 +139,18 @@ public:
     try {
       auto result = work(*this, asked.params);
       if (!concluded)
-        store([&](tx& t) { keep_answer(t, key, M::about, params, to_json_text(result)); });
+        store_if_possible(
+          [&](tx& t) { keep_answer(t, key, M::about, params, to_json_text(result)); });
       return result;
     } catch (...) {
-      store([=](tx& t) { forget_answer(t, key); });
+      store_if_possible([=](tx& t) { forget_answer(t, key); });
       throw;
     }
   }
 
 private:
   void ask(const transaction& job);
+  static void not_noted(const request_error& why);
 
   /// The answer that a request of that key got. Waits for one that is being done right now.
   /// Nothing: it is ours to do, and known to be in our hands.

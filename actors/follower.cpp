@@ -114,12 +114,25 @@ pause follow(effects& fx, int64_t thread_id, followed_thread& memory) {
   return waits && found.next->mode == "queue" ? while_agent_works : while_typing;
 }
 
+/// Ends the agents that a server was ending when it died.
+void finish_endings(effects& fx) {
+  for (const auto& row : fx.store(half_ended_threads)) {
+    auto id = row.thread.id;
+    pane_turn turn{fx, id};
+    fx.hold(name_of_ending(id));
+    fx.store([=](tx& t) { note_ending(t, id); });
+    end_program(fx, row);
+    fx.store([=](tx& t) { note_ended(t, id); });
+  }
+}
+
 /// One look at all that we look after; says when the next one is due.
 pause run_round(self_pointer self, const tree& parts) {
   effects fx{self->system(), parts, {}};
   auto& followed = self->state.followed;
   if (followed.empty() && !fx.look([](tx& t) { return any_to_follow(t); }))
     return rest;
+  finish_endings(fx);
   auto next = rest;
   auto ids = fx.store([](tx& t) {
     fail_abandoned_reviews(t);

@@ -12,6 +12,17 @@ namespace {
 
 constexpr std::chrono::milliseconds between_looks{100};
 
+/// What is known of it if nothing can be seen: tmux may be gone.
+thread as_seen_now(effects& fx, const thread& known) {
+  try {
+    return look_at_thread(fx, known.id, 0).row.thread;
+  } catch (const request_error& e) {
+    if (e.code != errc::unavailable && e.code != errc::timeout)
+      throw;
+    return known;
+  }
+}
+
 } // namespace
 
 attach_info attach_info_of(effects& fx, const thread_row& row) {
@@ -40,7 +51,7 @@ thread_page list_child_threads(effects& fx, const thread_child_list& request) {
   auto page = fx.store([&](tx& t) { return list_children(t, filter); });
   for (auto& x : page.threads)
     if (is_live(x.status))
-      x = look_at_thread(fx, x.id, 0).row.thread;
+      x = as_seen_now(fx, x);
   if (request.status)
     std::erase_if(page.threads, [&](const thread& x) { return x.status != *request.status; });
   return page;
@@ -137,17 +148,38 @@ interrupted_thread interrupt_thread(effects& fx, const thread_child_interrupt& r
 
 thread_row end_agent(effects& fx, int64_t thread_id, const std::string& status,
                      bool terminate_pane) {
-  auto row = fx.store([=](tx& t) { return get_thread(t, thread_id); });
+  auto row = fx.look([=](tx& t) { return get_thread(t, thread_id); });
   auto has_pane = find_pane(fx.agents(), row).has_value();
-  // Said before it happens, so that nobody who looks meanwhile takes it for a failure.
-  auto ended = fx.store([=](tx& t) { return end_thread(t, thread_id, status, !has_pane); });
+  // Said before it happens, so that nobody who looks meanwhile takes it for a failure, and that
+  // another server finishes it if this one dies.
+  fx.hold(name_of_ending(thread_id));
+  std::optional<request_error> unwritten;
+  try {
+    row = fx.store([&](tx& t) {
+      auto ended = end_thread(t, thread_id, status, !has_pane);
+      if (has_pane)
+        note_ending(t, thread_id);
+      ended.pane = row.pane;
+      return ended;
+    });
+  } catch (const request_error& e) {
+    // What fills the disk may be the very agent that is to end.
+    if (e.code != errc::unavailable || !has_pane)
+      throw;
+    unwritten = e;
+  }
   if (!has_pane)
-    return ended;
+    return row;
   end_program(fx, row);
-  if (!terminate_pane)
+  if (terminate_pane)
+    fx.agents().terminal.kill_pane(row.pane->id);
+  if (unwritten)
+    throw request_error{*unwritten};
+  return fx.store([&](tx& t) {
+    auto ended = terminate_pane ? end_thread(t, thread_id, status, true) : get_thread(t, thread_id);
+    note_ended(t, thread_id);
     return ended;
-  fx.agents().terminal.kill_pane(row.pane->id);
-  return fx.store([=](tx& t) { return end_thread(t, thread_id, status, true); });
+  });
 }
 
 stopped_thread stop_thread(effects& fx, const thread_child_stop& request) {

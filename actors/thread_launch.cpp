@@ -190,6 +190,14 @@ std::optional<std::string> early_failure(const tmux& terminal, const std::string
   return {};
 }
 
+bool has_tmux(const tmux& terminal) {
+  try {
+    return terminal.is_usable();
+  } catch (const request_error&) {
+    return true; // it is there, whatever is wrong with it
+  }
+}
+
 std::string told_by_file(const fs::path& file) {
   return fmt::format(
     "Your assignment is in the file {}. Read all of it first, then do what it says.",
@@ -215,6 +223,33 @@ std::string launch_note(const std::vector<std::string>& argv) {
   constexpr std::size_t most = 300;
   auto line = shell_line(argv);
   return line.size() <= most ? line : std::string{beginning_of(line, most)} + " …";
+}
+
+/// Those that live in the session that a pane's program leads, without that one: what it has
+/// started and left in the background there.
+std::vector<pid_t> processes_of_session(pid_t leader) {
+  std::vector<pid_t> found;
+  std::error_code ended;
+  for (const auto& entry : fs::directory_iterator{"/proc", ended}) {
+    auto name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos)
+      continue;
+    std::ifstream in{entry.path() / "stat"};
+    std::string line;
+    std::getline(in, line);
+    // "12 (a name) S parent group session ...": the name may hold anything.
+    auto rest = line.rfind(") ");
+    char state = 0;
+    pid_t parent = 0;
+    pid_t group = 0;
+    pid_t session = 0;
+    std::istringstream facts{rest == line.npos ? std::string{} : line.substr(rest + 2)};
+    facts >> state >> parent >> group >> session;
+    auto process = static_cast<pid_t>(std::stol(name));
+    if (session == leader && process != leader && state != 'Z')
+      found.push_back(process);
+  }
+  return found;
 }
 
 bool runs_the_agent(const thread_row& row) {
@@ -298,10 +333,11 @@ thread_row launch_thread(effects& fx, const thread_row& row, const launch_wishes
     make_private_directory(launch.files);
     launch.resumes = wishes.resumes;
     launch.prompt = typeable(wishes.prompt);
-    if (launch.prompt.size() > longest_argument) {
-      auto file = launch.files / "assignment.md";
-      replace_file(file, launch.prompt);
-      launch.prompt = told_by_file(file);
+    auto is_agent = runs_the_agent(row) && by.reports();
+    if (launch.prompt.size() > longest_argument || (!is_agent && !launch.prompt.empty())) {
+      launch.assignment = launch.files / "assignment.md";
+      replace_file(launch.assignment, launch.prompt);
+      launch.prompt = told_by_file(launch.assignment);
     }
     if (!fs::is_directory(launch.directory))
       throw request_error{errc::failed_precondition,
@@ -338,7 +374,7 @@ thread_row launch_thread(effects& fx, const thread_row& row, const launch_wishes
           errc::unavailable,
           fmt::format("{} could not be started: {}", plan.command.argv.front(), *why),
           {{"instructions", by.instructions()}}};
-    return fx.store([&](tx& t) { return get_thread(t, row.thread.id); });
+    return fx.look([&](tx& t) { return get_thread(t, row.thread.id); });
   } catch (...) {
     auto why = current_error();
     try {
@@ -347,8 +383,8 @@ thread_row launch_thread(effects& fx, const thread_row& row, const launch_wishes
     } catch (const request_error&) {
       // tmux is gone, and the pane with it.
     }
-    fx.store([&](tx& t) {
-      note_launch_failed(t, row.thread.id, row.thread.incarnation, why.what(), false);
+    fx.store_if_possible([&](tx& t) {
+      note_launch_failed(t, row.thread.id, row.thread.incarnation, why.what(), !has_tmux(terminal));
     });
     throw why;
   }
@@ -358,19 +394,25 @@ bool end_program(effects& fx, const thread_row& row) {
   auto pane = find_pane(fx.agents(), row);
   if (!pane)
     return false;
-  auto end = steady::now() + time_to_end;
-  auto told = false;
-  while (pane && !pane->dead) {
-    auto out_of_time = steady::now() >= end;
+  auto leader = static_cast<pid_t>(pane->pid);
+  auto last_chance = steady::now() + time_to_end;
+  auto end = last_chance + time_to_end;
+  auto tell = [&](int signal) {
     // The kernel keeps the number for this process as long as tmux has not seen it end.
-    if (!std::exchange(told, true))
-      ::kill(static_cast<pid_t>(pane->pid), SIGHUP);
-    else if (out_of_time)
-      ::kill(static_cast<pid_t>(pane->pid), SIGKILL);
+    if (pane && !pane->dead)
+      ::kill(leader, signal);
+    for (auto process : processes_of_session(leader))
+      ::kill(process, signal);
+  };
+  tell(SIGHUP);
+  while (steady::now() < end) {
+    auto ended = !pane || pane->dead;
+    if (ended && processes_of_session(leader).empty())
+      break;
+    if (steady::now() >= last_chance)
+      tell(SIGKILL);
     std::this_thread::sleep_for(between_looks);
     pane = find_pane(fx.agents(), row);
-    if (out_of_time && steady::now() >= end + time_to_end)
-      break;
   }
   return true;
 }

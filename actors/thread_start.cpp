@@ -164,7 +164,7 @@ thread_row launch_child(effects& fx, const planned_child& planned, const thread_
 /// begins again here.
 planned_child go_on_with(effects& fx, int64_t thread_id) {
   auto row = look_at_thread(fx, thread_id, 0).row;
-  if (was_launched(row) || row.thread.incarnation == 0)
+  if (row.thread.status != "failed" && (was_launched(row) || row.thread.incarnation == 0))
     return {row, {}};
   return {fx.store([&](tx& t) { return begin(fx, t, thread_id); }), {}};
 }
@@ -211,7 +211,8 @@ spawned_thread start_child(effects& fx, const thread_child_spawn& request,
   if (waits_for_launch(row))
     row = launch_child(fx, planned, root, request);
   spawned.attach_info = attach_info_of(fx, row);
-  fx.store([&](tx& t) {
+  spawned.thread = row.thread;
+  fx.store_if_possible([&](tx& t) {
     row = get_thread(t, row.thread.id);
     if (!request.tmux_session_name && row.thread.tmux_session_name)
       t.run("UPDATE threads SET child_session_name = ? WHERE id = ?", row.thread.tmux_session_name,
@@ -224,7 +225,7 @@ spawned_thread start_child(effects& fx, const thread_child_spawn& request,
 spawned_thread spawn_child(effects& fx, const thread_child_spawn& request) {
   auto spawned = start_child(fx, request, fx.begun_before(),
                              [&](tx& t, int64_t thread_id) { fx.note_begun(t, thread_id); });
-  fx.store([&](tx& t) { fx.conclude(t, spawned); });
+  fx.store_if_possible([&](tx& t) { fx.conclude(t, spawned); });
   return spawned;
 }
 

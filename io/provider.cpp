@@ -67,11 +67,15 @@ std::filesystem::path event_log_of(const agent_launch& launch) {
 }
 
 std::vector<std::pair<std::string, std::string>> agent_environment(const agent_launch& launch) {
-  return {{"ORCH_THREAD", std::to_string(launch.thread_id)},
-          {"ORCH_SESSION", std::to_string(launch.session_id)},
-          {"ORCH_INCARNATION", std::to_string(launch.incarnation)},
-          {"ORCH_REPO", launch.repo_root.string()},
-          {"ORCH_EVENT_LOG", event_log_of(launch).string()}};
+  std::vector<std::pair<std::string, std::string>> variables{
+    {"ORCH_THREAD", std::to_string(launch.thread_id)},
+    {"ORCH_SESSION", std::to_string(launch.session_id)},
+    {"ORCH_INCARNATION", std::to_string(launch.incarnation)},
+    {"ORCH_REPO", launch.repo_root.string()},
+    {"ORCH_EVENT_LOG", event_log_of(launch).string()}};
+  if (!launch.assignment.empty())
+    variables.emplace_back("ORCH_ASSIGNMENT", launch.assignment.string());
+  return variables;
 }
 
 } // namespace orch

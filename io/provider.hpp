@@ -51,6 +51,7 @@ struct agent_launch {
   std::filesystem::path program;      ///< this program
   std::vector<std::string> command;   ///< the CLI and its first arguments
   std::string prompt;                 ///< the first one; empty: none
+  std::filesystem::path assignment{}; ///< a file that holds it; empty: none
   std::optional<std::string> resumes; ///< a conversation of the CLI, by the CLI's id
 };
 
@@ -107,7 +108,7 @@ const provider& command_provider();
 std::string_view profile_for_role(std::string_view role);
 
 /// The variables that every agent gets: ORCH_THREAD, ORCH_SESSION, ORCH_INCARNATION, ORCH_REPO,
-/// ORCH_EVENT_LOG.
+/// ORCH_EVENT_LOG; and ORCH_ASSIGNMENT where its task is in a file.
 std::vector<std::pair<std::string, std::string>> agent_environment(const agent_launch& launch);
 
 /// The event log of an incarnation.

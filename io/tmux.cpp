@@ -48,6 +48,11 @@ std::optional<tmux_version> tmux::version() const {
   return version_;
 }
 
+bool tmux::is_usable() const {
+  auto found = version();
+  return found && tmux_features{*found}.supported;
+}
+
 tmux_features tmux::features() const {
   auto found = version();
   if (!found)

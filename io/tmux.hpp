@@ -71,6 +71,7 @@ struct pane_info {
   std::string dead_signal{};   ///< a name or number, from tmux 3.4 on
   std::string title;           ///< may be anything that the program likes
   std::string current_command; ///< likewise
+  std::string terminal;        ///< its device, "/dev/pts/3"
   bool in_mode = false;        ///< somebody looks through it (copy mode): keys go there
   int width = 0;
   int height = 0;
@@ -104,6 +105,9 @@ public:
 
   /// Nothing if tmux is missing. Asked once; a missing tmux is looked for again.
   std::optional<tmux_version> version() const;
+
+  /// Is there one, and new enough?
+  bool is_usable() const;
 
   bool has_session(std::string_view name) const;
 
@@ -199,5 +203,9 @@ std::string safe_name(std::string_view name);
 /// newline and tab, so that nothing in it can end a bracketed paste. CR LF and CR become LF, bytes
 /// that are no UTF-8 become U+FFFD.
 std::string typeable(std::string_view text);
+
+/// How many bytes of a line the program in a pane can get: 4095 while the terminal gives it whole
+/// lines (canonical mode, see termios(3)); nothing if there is no such limit, or it is not known.
+std::optional<std::size_t> longest_line(const pane_info& pane);
 
 } // namespace orch

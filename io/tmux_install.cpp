@@ -89,7 +89,7 @@ tmux_readiness ensure_tmux(const tmux& terminal, bool may_install) {
   tmux_readiness found;
   auto is_there = [&](const char* status) {
     auto version = terminal.version();
-    if (!version)
+    if (!version || !terminal.is_usable())
       return false;
     found.status = status;
     found.tmux_version = version->text;

@@ -28,6 +28,7 @@ constexpr std::array text_fields{
   text_field{"#{window_name}", &pane_info::window},
   text_field{"#{pane_title}", &pane_info::title},
   text_field{"#{pane_current_command}", &pane_info::current_command},
+  text_field{"#{pane_tty}", &pane_info::terminal},
 };
 
 /// Cuts off what comes before `separator`, or all.

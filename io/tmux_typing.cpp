@@ -1,7 +1,10 @@
 #include "io/tmux.hpp"
 #include "io/tmux_call.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -48,6 +51,17 @@ std::vector<std::string> tmux::key_command(std::string_view pane, std::string_vi
   else
     send.insert(send.end(), {"--", tmux_key(key)});
   return send;
+}
+
+std::optional<std::size_t> longest_line(const pane_info& pane) {
+  constexpr std::size_t canonical = 4'095;
+  auto fd = ::open(pane.terminal.c_str(), O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0)
+    return {};
+  termios settings{};
+  auto known = ::tcgetattr(fd, &settings) == 0;
+  ::close(fd);
+  return known && (settings.c_lflag & ICANON) != 0 ? std::optional{canonical} : std::nullopt;
 }
 
 void tmux::type_text(std::string_view pane, std::string_view text, bool then_enter) const {

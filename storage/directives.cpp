@@ -103,8 +103,16 @@ void note_delivery(tx& t, int64_t directive_id, const std::string& state,
   t.run("UPDATE directives SET state = ?, error_message = ?, updated_at = ? WHERE id = ?", state,
         error_message, t.now, directive_id);
   t.changed();
-  if (state == "seen" && found.inbox_message_id)
+  // Of a program that tells nothing there will be no more to know.
+  auto over = state == "seen" || (state == "submitted" && error_message);
+  if (over && found.inbox_message_id)
     deliver_message(t, {*found.inbox_message_id});
+}
+
+void put_back(tx& t, int64_t directive_id) {
+  t.run("UPDATE directives SET state = 'stored', attempts = max(0, attempts - 1), updated_at = ? "
+        "WHERE id = ? AND state = 'typed'",
+        t.now, directive_id);
 }
 
 void queue_again(tx& t, int64_t directive_id) {
@@ -146,7 +154,8 @@ bool any_to_follow(tx& t) {
   return t.number(fmt::format("SELECT 1 FROM ({}) LIMIT 1", wanting_sql)).has_value()
          || t.number("SELECT 1 FROM review_jobs WHERE state = 'running' AND reviewer_thread_id IS "
                      "NULL LIMIT 1")
-              .has_value();
+              .has_value()
+         || !half_ended_threads(t).empty();
 }
 
 void stop_following(tx& t, int64_t thread_id) {

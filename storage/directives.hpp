@@ -52,6 +52,9 @@ bool begin_typing(tx& t, int64_t directive_id);
 void note_delivery(tx& t, int64_t directive_id, const std::string& state,
                    const std::optional<std::string>& error_message = {});
 
+/// Nothing of it was typed after all: it waits as before.
+void put_back(tx& t, int64_t directive_id);
+
 /// A restart that could not carry the words: they are typed like those of any other directive.
 void queue_again(tx& t, int64_t directive_id);
 

@@ -188,8 +188,12 @@ request_error main_lock_conflict(const main_merge_lock& held) {
 
 main_merge_lock take_main_lock(tx& t, int64_t session_id, int64_t ttl_seconds) {
   auto held = get_main_lock(t);
+  auto until = plus_seconds(t.now, ttl_seconds);
+  // Another claim of the same session, a review's for example, never cuts it short.
+  if (held.state == "locked" && held.holder_session_id == session_id && held.lease_until)
+    until = std::max(until, *held.lease_until);
   held.holder_session_id = session_id;
-  held.lease_until = plus_seconds(t.now, ttl_seconds);
+  held.lease_until = until;
   held.state = "locked";
   held.updated_at = t.now;
   store(t, held);
@@ -213,6 +217,9 @@ main_merge_lock acquire_main_lock(tx& t, const merge_main_acquire_lock& request)
   must_be_open(t, request.session_id);
   if (main_lock_refusal(t, request.session_id))
     throw main_lock_conflict(get_main_lock(t));
+  // What its reviews held is its own from now on: they don't give it back when they end.
+  t.run("UPDATE review_jobs SET holds_main_lock = 0 WHERE state = 'running' AND session_id = ?",
+        request.session_id);
   return take_main_lock(t, request.session_id, request.ttl_seconds);
 }
 

@@ -20,13 +20,22 @@ void set_request_status(tx& t, int64_t id, const std::string& status) {
   t.run("UPDATE merge_requests SET status = ?, updated_at = ? WHERE id = ?", status, t.now, id);
 }
 
-/// Gives back what a job holds and stores it.
+/// Does a running review of the session hold the main merge lock?
+bool reviews_hold_main_lock(tx& t, int64_t session_id) {
+  return t
+    .number("SELECT 1 FROM review_jobs WHERE state = 'running' AND holds_main_lock = 1 AND "
+            "session_id = ? LIMIT 1",
+            session_id)
+    .has_value();
+}
+
+/// Stores it, and gives back what it holds unless another review of the session holds it too.
 void close_job(tx& t, review_job& job) {
   auto held = std::exchange(job.holds_main_lock, false);
   job.completed_at = job.updated_at = t.now;
   t.update("review_jobs", job);
   t.changed();
-  if (held)
+  if (held && !reviews_hold_main_lock(t, job.session_id))
     release_main_lock_of(t, job.session_id);
 }
 
@@ -68,9 +77,12 @@ review_job begin_review(tx& t, const wanted_review& wanted) {
       {{"review_job_id", newest->id}}};
   review_job job;
   if (wanted.hold_main_lock) {
-    // Who has it already keeps it when the review is over.
-    job.holds_main_lock = main_lock_holder(t) != wanted.session_id;
-    acquire_main_lock(t, {wanted.session_id, wanted.timeout_seconds + lease_margin_seconds, 0});
+    // A session that took it itself keeps it when the review is over.
+    job.holds_main_lock =
+      main_lock_holder(t) != wanted.session_id || reviews_hold_main_lock(t, wanted.session_id);
+    if (main_lock_refusal(t, wanted.session_id))
+      throw main_lock_conflict(get_main_lock(t));
+    take_main_lock(t, wanted.session_id, wanted.timeout_seconds + lease_margin_seconds);
   }
   job.merge_request_id = request.id;
   job.session_id = wanted.session_id;

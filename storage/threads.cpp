@@ -282,6 +282,31 @@ thread_row end_thread(tx& t, int64_t thread_id, const std::string& status, bool 
   return row;
 }
 
+std::string name_of_ending(int64_t thread_id) {
+  return fmt::format("ending of thread {}", thread_id);
+}
+
+void note_ending(tx& t, int64_t thread_id) {
+  t.run("UPDATE threads SET server_id = ? WHERE id = ?", t.around.server, thread_id);
+}
+
+void note_ended(tx& t, int64_t thread_id) {
+  t.run("UPDATE threads SET server_id = NULL WHERE id = ? AND server_id = ?", thread_id,
+        t.around.server);
+}
+
+std::vector<thread_row> half_ended_threads(tx& t) {
+  std::vector<thread_row> rows;
+  for (auto& x : t.select<thread>(fmt::format("FROM threads WHERE NOT {} AND server_id IS NOT NULL "
+                                              "AND tmux_pane_id IS NOT NULL ORDER BY id",
+                                              live_sql))) {
+    auto server = t.number("SELECT server_id FROM threads WHERE id = ?", x.id).value_or(0);
+    if (!t.around.at_work(server, name_of_ending(x.id)))
+      rows.push_back(completed_row(t, std::move(x)));
+  }
+  return rows;
+}
+
 thread_page list_children(tx& t, const thread_child_list& request) {
   t.must_exist("sessions", request.session_id, "session");
   auto after = request.cursor ? read_cursor(*request.cursor, 1)[0] : 0;

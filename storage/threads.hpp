@@ -93,6 +93,16 @@ void note_sighting(tx& t, const thread_sighting& seen);
 /// With `pane_gone` its pane is forgotten.
 thread_row end_thread(tx& t, int64_t thread_id, const std::string& status, bool pane_gone);
 
+/// What the ending of a thread is called among the things in hand.
+std::string name_of_ending(int64_t thread_id);
+
+/// This server is about to end the program of a thread that is over; then it has ended.
+void note_ending(tx& t, int64_t thread_id);
+void note_ended(tx& t, int64_t thread_id);
+
+/// Threads that are over and whose programs nobody ends any more: that server has died.
+std::vector<thread_row> half_ended_threads(tx& t);
+
 /// The children of a session, without their live state.
 thread_page list_children(tx& t, const thread_child_list& request);
 

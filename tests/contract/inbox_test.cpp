@@ -145,6 +145,7 @@ TEST_CASE_METHOD(inbox, "inbox.send types the message into the receiver's pane o
   auto a = send(root_id, child["id"], "first; $(touch HACKED)\nof two lines");
   auto b = send(root_id, child["id"], "second");
   arrives("typed.txt", shown(a, root_id, "session-root") + shown(b, root_id, "session-root"));
+  eventually("they are delivered", [&] { return pending(child["id"]).empty(); });
   // What comes later comes after it, and nothing of it comes again.
   tell(child, "last");
   arrives("typed.txt",
@@ -219,14 +220,15 @@ TEST_CASE_METHOD(inbox, "inbox.send reaches a thread that was stopped before it 
                  "[inbox]") {
   if (tmux_is_missing())
     return;
-  // Of an agent CLI one waits for a sign that it can be told something.
-  auto root = ensure_root("exec cat -", {{"provider", "codex"}})["root_thread"];
+  auto root = ensure_root("exec cat -")["root_thread"];
+  tmux({"select-pane", "-d", "-t", root["tmux_pane_id"]});
   auto message = send(child["id"], root_id, "still of interest");
   CHECK(code_of("thread.child.wait_status",
                 of_thread(root, {{"target_statuses", {"idle"}}, {"timeout_seconds", 1}}))
         == "timeout");
   ask("thread.child.stop", of_thread(root));
   CHECK(pending(root_id) == json({message}));
+  tmux({"select-pane", "-e", "-t", root["tmux_pane_id"]});
   ensure_root(keeper("root.txt"));
   arrives("root.txt", shown(message, child["id"], "worker"));
 }

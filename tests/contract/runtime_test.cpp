@@ -59,6 +59,15 @@ TEST_CASE_METHOD(runtime, "runtime.tmux.ensure says what to do where tmux is mis
   CHECK_FALSE(found.contains("attempts"));
 }
 
+TEST_CASE_METHOD(runtime, "runtime.tmux.ensure does not take a tmux that is too old", "[runtime]") {
+  auto& bare = start_without_tmux();
+  std::filesystem::rename(script("old-tmux", "echo tmux 1.5"), base / "bin" / "tmux");
+  auto found = bare.ask("runtime.tmux.ensure", {{"auto_install", false}});
+  CHECK(found["status"] == "manual_required");
+  auto spawned = bare.ask("thread.child.spawn", of_child("exec cat -", {{"auto_install", false}}));
+  CHECK(spawned["thread"]["status"] == "planned");
+}
+
 TEST_CASE_METHOD(runtime, "runtime.tmux.ensure without a package manager asks a person",
                  "[runtime]") {
   auto found = start_without_tmux().ask("runtime.tmux.ensure");

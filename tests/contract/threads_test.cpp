@@ -1,4 +1,5 @@
 #include "agents_fixture.hpp"
+#include "scenario/state.hpp"
 
 using namespace orch::test;
 
@@ -587,14 +588,23 @@ TEST_CASE_METHOD(threads, "thread.child.spawn without tmux leaves a plan", "[thr
         == "planned");
 }
 
-TEST_CASE_METHOD(threads, "thread.child.spawn fails without a tmux that nobody looked for",
+TEST_CASE_METHOD(threads, "thread.child.spawn stays a plan without a tmux that nobody looked for",
                  "[threads]") {
   auto& bare = start_without_tmux();
   auto error =
     bare.error_of("thread.child.spawn", of_child("exec cat -", {{"ensure_tmux", false}}));
   CHECK(error["code"] == "unavailable");
+  auto planned = bare.ask("thread.child.list", {{"session_id", session}})["threads"][0];
+  CHECK(planned["status"] == "planned");
+  kill_first(SIGKILL); // it has tmux
+  bare.ask("thread.child.directive",
+           of_thread(planned, {{"directive", "go"}, {"mode", "restart"}, {"wait_seconds", 0}}));
+  eventually("the restart has failed", [&] {
+    state_file state{root};
+    return state.rows("SELECT state FROM directives") == words{"failed"};
+  });
   CHECK(bare.ask("thread.child.list", {{"session_id", session}})["threads"][0]["status"]
-        == "failed");
+        == "planned");
 }
 
 TEST_CASE_METHOD(threads, "thread.child.spawn done twice under one request_key is done once",
@@ -1113,6 +1123,94 @@ TEST_CASE_METHOD(threads, "thread.child.stop ends a planned thread", "[threads]"
 }
 
 // ---- sessions with agents
+
+TEST_CASE_METHOD(threads, "thread.child.stop ends what the agent has left in the background",
+                 "[threads]") {
+  if (tmux_is_missing())
+    return;
+  auto file = base / "background";
+  auto thread = spawn(fmt::format("(trap '' HUP; echo $$ >{}; exec sleep 600) & exec cat -",
+                                  in_quotes(file.string())));
+  eventually("it has started", [&] { return read(file).ends_with("\n"); });
+  auto process = static_cast<pid_t>(std::stol(
+    read(fmt::format("/proc/{}/task/{}/children", fact(thread["tmux_pane_id"], "#{pane_pid}"),
+                     fact(thread["tmux_pane_id"], "#{pane_pid}")))));
+  REQUIRE_FALSE(has_ended(process));
+  ask("thread.child.stop", of_thread(thread));
+  eventually("it has ended", [&] { return has_ended(process); });
+}
+
+TEST_CASE_METHOD(threads, "thread.child.stop is finished by others if its server is killed",
+                 "[threads]") {
+  if (tmux_is_missing())
+    return;
+  auto thread = spawn("trap '' HUP TERM INT; echo up; while :; do sleep 0.1; done");
+  eventually("it ignores its end", [&] {
+    return state_of(thread)["pane_exists"] == true
+           && tmux({"capture-pane", "-p", "-t", thread["tmux_pane_id"]}).find("up")
+                != std::string::npos;
+  });
+  auto& victim = start_another();
+  victim.ask("workspace.init");
+  victim.request("thread.child.stop", of_thread(thread));
+  eventually("it is said to be stopped", [&] {
+    return state_file{root}.rows("SELECT status FROM threads WHERE parent_thread_id IS NOT NULL")
+           == words{"stopped"};
+  });
+  victim.kill(SIGKILL);
+  wait_until_dead(thread["tmux_pane_id"]);
+}
+
+TEST_CASE_METHOD(threads, "thread.child.list tells what is known where tmux is missing",
+                 "[threads]") {
+  if (tmux_is_missing())
+    return;
+  auto thread = spawn("exec cat -");
+  auto listed = start_without_tmux().ask("thread.child.list", {{"session_id", session}})["threads"];
+  REQUIRE(listed.size() == 1);
+  CHECK(listed[0]["id"] == thread["id"]);
+  CHECK(listed[0]["status"] == "initializing");
+}
+
+TEST_CASE_METHOD(threads, "thread.child.spawn tells a program where its assignment is",
+                 "[threads]") {
+  if (tmux_is_missing())
+    return;
+  auto copy = base / "copy";
+  spawn("cat \"$ORCH_ASSIGNMENT\" > " + in_quotes(copy.string()) + "; exec cat -",
+        {{"objective", "count the $(stars)"}, {"task_spec", {{"goal", "all"}}}});
+  eventually("it has read it", [&] {
+    auto text = read(copy);
+    return text.find("count the $(stars)") != std::string::npos
+           && text.find("\"goal\"") != std::string::npos;
+  });
+}
+
+TEST_CASE_METHOD(threads, "thread.child.directive waits while a pane takes no input", "[threads]") {
+  if (tmux_is_missing())
+    return;
+  auto thread = spawn(keeper("heard"));
+  auto pane = thread["tmux_pane_id"].get<std::string>();
+  tmux({"select-pane", "-d", "-t", pane});
+  auto told = tell(thread, "first", {{"wait_seconds", 1}});
+  CHECK(told["result"] == "queued");
+  CHECK(told["delivery"] == "stored");
+  tmux({"select-pane", "-e", "-t", pane});
+  arrives("heard", "first\n");
+}
+
+TEST_CASE_METHOD(threads, "thread.child.directive refuses a line that the terminal would cut",
+                 "[threads]") {
+  if (tmux_is_missing())
+    return;
+  auto thread = spawn(keeper("heard"));
+  auto params = of_thread(thread, {{"directive", "ok\n" + std::string(5'000, 'x')}});
+  auto error = error_of("thread.child.directive", params);
+  CHECK(error["code"] == "unavailable");
+  CHECK(error["message"].get<std::string>().find("5000 bytes") != std::string::npos);
+  tell(thread, std::string(4'095, 'y'));
+  arrives("heard", std::string(4'095, 'y') + "\n");
+}
 
 TEST_CASE_METHOD(threads, "session.cleanup ends the agents and their tmux sessions", "[threads]") {
   if (tmux_is_missing())

@@ -100,6 +100,37 @@ TEST_CASE_METHOD(review_fixture, "review jobs: a review takes request and main l
   CHECK_FALSE(lock_holder());
 }
 
+TEST_CASE_METHOD(review_fixture, "review jobs: a review never cuts the session's lease short",
+                 "[reviews]") {
+  take_lock(s, 10'000);
+  auto made = begin();
+  CHECK_FALSE(made.holds_main_lock);
+  pass_seconds(9'000);
+  CHECK(lock_holder() == s);
+  fail(made.id);
+  CHECK(lock_holder() == s);
+}
+
+TEST_CASE_METHOD(review_fixture, "review jobs: the last of several gives the main lock back",
+                 "[reviews]") {
+  auto first = running();
+  request = add_merge_request();
+  auto second = running();
+  CHECK(second.holds_main_lock);
+  fail(first.id);
+  CHECK(lock_holder() == s);
+  fail(second.id);
+  CHECK_FALSE(lock_holder());
+}
+
+TEST_CASE_METHOD(review_fixture, "review jobs: what the session takes itself it keeps",
+                 "[reviews]") {
+  auto made = running();
+  take_lock(s);
+  fail(made.id);
+  CHECK(lock_holder() == s);
+}
+
 TEST_CASE_METHOD(review_fixture, "review jobs: without the main lock others may merge",
                  "[reviews]") {
   take_lock(other);
