@@ -1,8 +1,11 @@
 #include "io/agent_events.hpp"
 
+#include "io/files.hpp"
+
 #include <nlohmann/json.hpp>
 
-#include <fstream>
+#include <algorithm>
+#include <system_error>
 
 namespace orch {
 
@@ -20,18 +23,16 @@ std::string text_of(const json& line, const char* name) {
 } // namespace
 
 std::string read_tail(const std::filesystem::path& file, std::size_t most) {
-  std::ifstream in{file, std::ios::binary | std::ios::ate};
-  if (!in)
+  try {
+    readable_file in{file};
+    auto from = in.size() > most ? in.size() - most : 0;
+    auto text = in.read(from, most);
+    if (from > 0)
+      text.erase(0, std::min(text.find('\n'), text.size() - 1) + 1);
+    return text;
+  } catch (const std::system_error&) {
     return {};
-  auto size = static_cast<std::size_t>(std::max<std::streamoff>(0, in.tellg()));
-  auto from = size > most ? size - most : 0;
-  in.seekg(static_cast<std::streamoff>(from));
-  std::string text(size - from, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, in.gcount())));
-  if (from > 0)
-    text.erase(0, std::min(text.find('\n'), text.size() - 1) + 1);
-  return text;
+  }
 }
 
 std::vector<agent_event> read_agent_events(const std::filesystem::path& log) {

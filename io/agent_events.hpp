@@ -25,7 +25,7 @@ struct agent_event {
 std::vector<agent_event> read_agent_events(const std::filesystem::path& log);
 
 /// The last `most` bytes of a file, from the beginning of a line on; all of it if it is shorter.
-/// Empty if it cannot be read.
+/// Empty if it cannot be read or is no regular file: an agent names it, and a FIFO would never end.
 std::string read_tail(const std::filesystem::path& file, std::size_t most);
 
 } // namespace orch

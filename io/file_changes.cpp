@@ -1,19 +1,22 @@
 #include "io/file_changes.hpp"
 
 #include "io/files.hpp"
+#include "io/git_layout.hpp"
 #include "io/process.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
+#include <utility>
 
 namespace orch {
 
@@ -26,15 +29,30 @@ namespace {
     fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno))};
 }
 
-/// Where a symlink leads, whether something is there or not.
-fs::path target_of(const fs::path& path) {
-  std::error_code failed;
-  if (!fs::is_symlink(fs::symlink_status(path, failed)))
-    return path;
-  auto target = fs::weakly_canonical(path, failed);
-  if (failed)
-    throw std::runtime_error{fmt::format("cannot follow {}: {}", path.string(), failed.message())};
-  return target;
+constexpr int most_links = 40;
+
+/// What the temporary name of a file begins with. Six more characters follow.
+std::string temporary_prefix(const fs::path& target) {
+  return fmt::format(".{}.codex-orch-", target.filename().string());
+}
+
+/// Removes what killed processes of this user left beside a file. Whoever still writes holds a
+/// lock.
+void remove_leftovers(const fs::path& target) {
+  auto prefix = temporary_prefix(target);
+  std::error_code unreadable;
+  for (const auto& entry : fs::directory_iterator{target.parent_path(), unreadable}) {
+    auto name = entry.path().filename().string();
+    if (!name.starts_with(prefix) || name.size() != prefix.size() + 6)
+      continue;
+    auto fd = ::open(entry.path().c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    struct stat found {};
+    if (fd >= 0 && ::fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_uid == ::geteuid()
+        && ::flock(fd, LOCK_EX | LOCK_NB) == 0)
+      ::unlink(entry.path().c_str());
+    if (fd >= 0)
+      ::close(fd);
+  }
 }
 
 bool write_all(int fd, std::string_view text) {
@@ -54,26 +72,28 @@ public:
     struct stat old {};
     auto exists = ::stat(target.c_str(), &old) == 0;
     fs::create_directories(target.parent_path());
-    auto name = target.string() + ".XXXXXX";
-    auto fd = ::mkostemp(name.data(), O_CLOEXEC);
-    if (fd < 0)
+    auto name = (target.parent_path() / (temporary_prefix(target) + "XXXXXX")).string();
+    fd_ = ::mkostemp(name.data(), O_CLOEXEC);
+    if (fd_ < 0)
       fail("write", target);
     name_ = name;
-    auto done = write_all(fd, text) && ::fchmod(fd, exists ? old.st_mode & 07777U : mode) == 0
-                && ::fsync(fd) == 0;
+    // Where there are no locks, nobody takes anything for a leftover either.
+    static_cast<void>(::flock(fd_, LOCK_EX | LOCK_NB));
+    auto done = write_all(fd_, text) && ::fchmod(fd_, exists ? old.st_mode & 07777U : mode) == 0
+                && ::fsync(fd_) == 0;
     // Whoever may replace the file but not give it away becomes its owner, as with any editor.
-    if (done && exists && ::fchown(fd, old.st_uid, old.st_gid) != 0)
+    if (done && exists && ::fchown(fd_, old.st_uid, old.st_gid) != 0)
       errno = 0;
-    if (::close(fd) != 0 || !done)
+    if (!done) {
+      discard();
       fail("write", target);
+    }
   }
   prepared_file(prepared_file&& other) noexcept
-    : target_{std::move(other.target_)}, name_{std::exchange(other.name_, {})} {}
+    : target_{std::move(other.target_)}, name_{std::exchange(other.name_, {})}, fd_{std::exchange(
+                                                                                  other.fd_, -1)} {}
   prepared_file& operator=(prepared_file&&) = delete;
-  ~prepared_file() {
-    if (!name_.empty())
-      ::unlink(name_.c_str());
-  }
+  ~prepared_file() { discard(); }
 
   void put() {
     if (::rename(name_.c_str(), target_.c_str()) != 0)
@@ -82,14 +102,27 @@ public:
   }
 
 private:
+  void discard() {
+    auto problem = errno;
+    if (!name_.empty())
+      ::unlink(std::exchange(name_, {}).c_str());
+    if (fd_ >= 0)
+      ::close(std::exchange(fd_, -1));
+    errno = problem;
+  }
+
   fs::path target_;
   std::string name_;
+  int fd_ = -1; ///< locked, so that nobody takes the file for a leftover
 };
 
 /// Directories that are empty now, from the one of `path` up to but without `keep`.
 void remove_empty_directories(const fs::path& path, const fs::path& keep) {
+  if (keep.empty())
+    return;
+  auto last = followed(keep);
   std::error_code stays;
-  for (auto here = path.parent_path(); here != keep && here.has_relative_path();
+  for (auto here = followed(path).parent_path(); here != last && is_within(here, last);
        here = here.parent_path())
     if (!fs::is_empty(here, stays) || stays || !fs::remove(here, stays))
       return;
@@ -97,7 +130,7 @@ void remove_empty_directories(const fs::path& path, const fs::path& keep) {
 
 void put_back(const file_change& change) {
   try {
-    auto target = target_of(change.path);
+    auto target = followed(change.path);
     if (change.before)
       prepared_file{target, *change.before, change.mode}.put();
     else
@@ -115,14 +148,14 @@ std::optional<prepared_file> prepared(const file_change& change) {
                   change.path.string())};
   if (!change.after)
     return {};
-  return std::optional<prepared_file>{std::in_place, target_of(change.path), *change.after,
+  return std::optional<prepared_file>{std::in_place, followed(change.path), *change.after,
                                       change.mode};
 }
 
 void apply(const file_change& change, prepared_file* text) {
   if (text) {
     text->put();
-  } else if (::unlink(target_of(change.path).c_str()) != 0) {
+  } else if (::unlink(followed(change.path).c_str()) != 0) {
     fail("remove", change.path);
   }
 }
@@ -151,9 +184,11 @@ std::string hunks_of(const std::string& before, const std::string& after) {
 
 void apply_changes(const std::vector<file_change>& changes) {
   std::vector<const file_change*> wanted;
-  for (const auto& change : changes)
+  for (const auto& change : changes) {
+    remove_leftovers(followed(change.path));
     if (change.changes())
       wanted.push_back(&change);
+  }
   std::size_t done = 0;
   try {
     std::vector<std::optional<prepared_file>> texts;
@@ -170,9 +205,43 @@ void apply_changes(const std::vector<file_change>& changes) {
         remove_empty_directories(change->path, change->keep);
     throw;
   }
-  for (const auto* change : wanted)
-    if (!change->after)
-      remove_empty_directories(change->path, change->keep);
+  // Also those that somebody who was killed had made for a file that never came.
+  for (const auto& change : changes)
+    if (!change.after)
+      remove_empty_directories(change.path, change.keep);
+}
+
+fs::path followed(const fs::path& path) {
+  auto whole = fs::absolute(path);
+  std::deque<fs::path> left{whole.begin(), whole.end()};
+  fs::path done;
+  for (auto links = 0; !left.empty();) {
+    auto name = left.front();
+    left.pop_front();
+    if (name == "..")
+      done = done.parent_path();
+    if (name.empty() || name == "." || name == "..")
+      continue;
+    std::error_code no_link;
+    auto leads_to = fs::read_symlink(done / name, no_link);
+    if (no_link) {
+      done /= name;
+      continue;
+    }
+    if (++links > most_links)
+      throw std::runtime_error{
+        fmt::format("cannot follow {}: too many symbolic links", path.string())};
+    left.insert(left.begin(), leads_to.begin(), leads_to.end());
+  }
+  return done;
+}
+
+fs::path directory_above(const fs::path& path) {
+  auto here = followed(path).parent_path();
+  std::error_code unreadable;
+  while (here.has_relative_path() && !fs::is_directory(here, unreadable))
+    here = here.parent_path();
+  return here;
 }
 
 std::string diff_of(const file_change& change) {

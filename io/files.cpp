@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 #include <stdexcept>
+#include <system_error>
 
 namespace orch {
 
@@ -54,26 +54,66 @@ void replace_file(const std::filesystem::path& path, const std::string& text) {
   }
 }
 
-std::optional<std::string> read_file(const std::filesystem::path& path) {
-  std::error_code failed;
-  auto status = std::filesystem::status(path, failed);
-  if (status.type() == std::filesystem::file_type::not_found)
-    return {};
-  if (status.type() != std::filesystem::file_type::regular)
-    throw std::runtime_error{fmt::format("{} is no file that can be read", path.string())};
-  std::ifstream in{path, std::ios::binary};
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in || text.bad())
-    throw std::runtime_error{fmt::format("{} cannot be read", path.string())};
-  return text.str();
+readable_file::readable_file(const std::filesystem::path& path)
+  : fd_{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)} {
+  // ENXIO: a socket, or a device without a driver.
+  if (fd_ < 0 && errno != ENXIO)
+    throw std::system_error{errno, std::generic_category()};
+  struct stat found {};
+  if (fd_ < 0 || ::fstat(fd_, &found) != 0 || !S_ISREG(found.st_mode)) {
+    if (fd_ >= 0)
+      ::close(fd_);
+    throw std::system_error{std::make_error_code(std::errc::not_supported)};
+  }
+  size_ = static_cast<std::size_t>(found.st_size);
+}
+
+readable_file::~readable_file() {
+  ::close(fd_);
+}
+
+std::string readable_file::read(std::size_t from, std::size_t most) const {
+  std::string text;
+  char part[1 << 16];
+  while (text.size() < most) {
+    auto count = ::pread(fd_, part, std::min(sizeof part, most - text.size()),
+                         static_cast<off_t>(from + text.size()));
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0)
+      throw std::system_error{errno, std::generic_category()};
+    if (count == 0)
+      break;
+    text.append(part, static_cast<std::size_t>(count));
+  }
+  return text;
+}
+
+std::optional<std::string> read_file(const std::filesystem::path& path, std::size_t most) {
+  try {
+    readable_file file{path};
+    // It may grow meanwhile, hence the look at what was read.
+    auto text = file.size() > most ? std::string{} : file.read(0, most + 1);
+    if (std::max(file.size(), text.size()) > most)
+      throw std::runtime_error{
+        fmt::format("{} has more than {} bytes and was not read", path.string(), most)};
+    return text;
+  } catch (const std::system_error& e) {
+    if (e.code() == std::errc::no_such_file_or_directory || e.code() == std::errc::not_a_directory)
+      return {};
+    if (e.code() == std::errc::not_supported)
+      throw std::runtime_error{fmt::format("{} is no file that can be read", path.string())};
+    throw std::runtime_error{
+      fmt::format("{} cannot be read: {}", path.string(), e.code().message())};
+  }
 }
 
 bool is_mirror(const std::filesystem::path& path) {
-  std::ifstream file{path};
-  std::string head(mirror_head.size(), '\0');
-  file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  return file && head == mirror_head;
+  try {
+    return readable_file{path}.read(0, mirror_head.size()) == mirror_head;
+  } catch (const std::system_error&) {
+    return false;
+  }
 }
 
 } // namespace orch

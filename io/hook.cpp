@@ -3,10 +3,12 @@
 #include "io/edit_rules.hpp"
 #include "io/git_layout.hpp"
 #include "io/hook_input.hpp"
+#include "io/json_text.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +28,9 @@ namespace {
 constexpr int allowed = 0;
 constexpr int refused = 2;
 constexpr std::size_t most_input = 16 << 20;
+
+/// How long the payload may take to come: less than the shortest time limit of an installed hook.
+constexpr std::chrono::milliseconds longest_input{2'000};
 
 /// Shorter than the time that the installed hook is given, else it would be killed and so allow.
 constexpr int64_t longest_wait = 50;
@@ -78,23 +83,47 @@ hook_options read_options(const std::vector<std::string>& arguments) {
   return options;
 }
 
-std::string read_all_input() {
+/// Waits until there is something to read, or the end of it. Throws when nothing comes for too
+/// long.
+void await_input(steady::time_point end) {
+  for (;;) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady::now()).count();
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    auto ready = ::poll(&input, 1, static_cast<int>(std::max(left, decltype(left){0})));
+    if (ready > 0)
+      return;
+    if (ready == 0)
+      throw std::runtime_error{"the payload on standard input did not come to its end in time"};
+    if (errno != EINTR)
+      throw std::runtime_error{fmt::format("cannot wait for the input: {}", std::strerror(errno))};
+  }
+}
+
+/// The payload: up to the end of the input, or of the object, because whoever writes it may forget
+/// to close its end.
+std::string read_payload() {
   if (::isatty(STDIN_FILENO) == 1)
     throw std::runtime_error{"hook expects the payload of a hook on standard input"};
+  auto end = steady::now() + longest_input;
+  json_nesting nesting;
   std::string text;
-  for (;;) {
+  while (!nesting.closed()) {
+    await_input(end);
     char part[1 << 16];
     auto got = ::read(STDIN_FILENO, part, sizeof part);
-    if (got < 0 && errno == EINTR)
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
       continue;
     if (got < 0)
       throw std::runtime_error{fmt::format("cannot read the input: {}", std::strerror(errno))};
     if (got == 0)
-      return text;
-    text.append(part, static_cast<std::size_t>(got));
+      break;
+    std::string_view more{part, static_cast<std::size_t>(got)};
+    nesting.read(more);
+    text += more;
     if (text.size() > most_input)
       throw std::runtime_error{"the input is longer than 16 MiB"};
   }
+  return text;
 }
 
 timestamp wall_time() {
@@ -109,11 +138,17 @@ void log_event(const hook_input& input) {
     return;
   auto line =
     event_line(input, {variable("ORCH_THREAD"), variable("ORCH_INCARNATION")}, wall_time().us);
-  auto fd = ::open(log->c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  auto written = fd < 0 ? -1 : ::write(fd, line.data(), line.size());
+  // Not blocking: at a FIFO we would wait until somebody reads it.
+  auto fd =
+    ::open(log->c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+  struct stat found {};
+  auto regular = fd >= 0 && ::fstat(fd, &found) == 0 && S_ISREG(found.st_mode);
+  auto written = regular ? ::write(fd, line.data(), line.size()) : -1;
   if (written != static_cast<ssize_t>(line.size()))
     say(fmt::format("cannot write the event log {}: {}", *log,
-                    written < 0 ? std::strerror(errno) : "no space"));
+                    fd >= 0 && !regular ? "it is no regular file"
+                    : written < 0       ? std::strerror(errno)
+                                        : "no space"));
   if (fd >= 0)
     ::close(fd);
 }
@@ -153,8 +188,11 @@ struct judge {
 /// elsewhere.
 class court {
 public:
-  explicit court(fs::path cwd) : cwd_{std::move(cwd)}, home_{root_around(cwd_)} {
-    if (!home_)
+  /// An empty `cwd` stands for a place that nobody knows.
+  explicit court(fs::path cwd) : cwd_{std::move(cwd)} {
+    if (!cwd_.empty())
+      home_ = root_around(cwd_);
+    if (!home_ && !cwd_.empty())
       say(fmt::format("{} is in no git repository; edits are not checked", cwd_.string()));
   }
 
@@ -195,7 +233,7 @@ private:
       made.facts.worktrees = made.state->worktrees();
       made.facts.cwd = cwd_;
       // The variable names a session of the repository that the command line was started for.
-      auto given = root == home_ ? variable("ORCH_SESSION") : std::nullopt;
+      auto given = root == home_ || cwd_.empty() ? variable("ORCH_SESSION") : std::nullopt;
       made.facts.session = session_of(made.facts.worktrees, cwd_, given);
       made.facts.leases_on = [state = made.state](const std::string& path) {
         return state->leases_on(path, wall_time());
@@ -220,15 +258,30 @@ std::optional<edit_refusal> first_refusal(court& of, const std::vector<fs::path>
   return std::nullopt;
 }
 
-int check_edit(const hook_input& input, int64_t wait_seconds) {
-  auto named = edited_paths(input.payload);
-  if (named.empty())
-    return allowed;
-  auto cwd = settled(input.cwd.empty() ? fs::current_path() : input.cwd);
+/// Where the command line works; empty if it does not say so and our own directory is gone.
+fs::path working_directory(const fs::path& given) {
+  std::error_code gone;
+  auto path = given.is_absolute() ? given : fs::current_path(gone) / given;
+  return gone ? fs::path{} : settled(path);
+}
+
+/// The files by their whole names.
+std::vector<fs::path> files_of(const hook_input& input, const fs::path& cwd) {
   std::vector<fs::path> files;
-  files.reserve(named.size());
-  for (const auto& name : named)
-    files.push_back(settled(cwd / name));
+  for (const fs::path name : edited_paths(input.payload))
+    if (name.is_absolute() || !cwd.empty())
+      files.push_back(settled(cwd / name));
+    else
+      say(fmt::format("an edit of {} is not checked: nobody knows in which directory it is",
+                      name.string()));
+  return files;
+}
+
+int check_edit(const hook_input& input, int64_t wait_seconds) {
+  auto cwd = working_directory(input.cwd);
+  auto files = files_of(input, cwd);
+  if (files.empty())
+    return allowed;
   auto end = steady::now() + std::chrono::seconds{wait_seconds};
   court here{cwd};
   auto found = first_refusal(here, files);
@@ -244,7 +297,7 @@ int check_edit(const hook_input& input, int64_t wait_seconds) {
 
 int answer(const std::vector<std::string>& arguments) {
   auto options = read_options(arguments);
-  auto input = read_hook_input(options.client, options.event, read_all_input());
+  auto input = read_hook_input(options.client, options.event, read_payload());
   log_event(input);
   return input.event == "PreToolUse" ? check_edit(input, options.wait_seconds) : allowed;
 }

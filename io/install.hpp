@@ -24,6 +24,7 @@ struct install_places {
   std::filesystem::path claude_home;           ///< CLAUDE_CONFIG_DIR or ~/.claude
   std::filesystem::path claude_state;          ///< the .claude.json beside it
   std::optional<std::filesystem::path> repo{}; ///< the main work tree; nothing: for the user
+  std::filesystem::path state_home{};          ///< XDG_STATE_HOME; empty: ~/.local/state
 };
 
 /// The places of the user who runs this, from the environment. `repo` is a directory in the
@@ -46,6 +47,7 @@ enum class install_action : uint8_t { add, remove };
 /// should know.
 struct install_plan {
   std::vector<file_change> files;
+  file_change record; ///< of what was there before; not part of the installation itself
   std::vector<std::string> notes;
 
   bool changes() const;
@@ -54,6 +56,9 @@ struct install_plan {
 /// Reads the files and says what to do with them; writes nothing. Throws `std::runtime_error` that
 /// names file, line and key if one of them cannot be changed safely.
 install_plan plan_install(const install_request& request, install_action action);
+
+/// Makes all changes of a plan or none. Throws `std::runtime_error` that names the file.
+void carry_out(const install_plan& plan, install_action action);
 
 /// One part of an installation as it is found: for `runtime.bundle.info`.
 struct installed_part {

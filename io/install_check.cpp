@@ -103,10 +103,8 @@ std::string installed_command(const ordered_json& settings) {
   const auto& hooks = settings["hooks"];
   if (!hooks.is_object() || !hooks.contains("PreToolUse"))
     return {};
-  for (const auto& group : hooks["PreToolUse"])
-    for (const auto& handler : group.value("hooks", ordered_json::array()))
-      if (auto command = handler.value("command", ""); own_hook_program(command))
-        return command;
+  for (const auto& handler : own_handlers_in(hooks["PreToolUse"]))
+    return handler["command"].get<std::string>();
   return {};
 }
 

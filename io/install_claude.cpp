@@ -28,9 +28,8 @@ ordered_json server_arguments(bool for_user) {
   return arguments;
 }
 
-std::string edit_servers(const fs::path& program, bool for_user, const std::string& text,
+std::string edit_servers(const fs::path& program, bool for_user, json_text settings,
                          install_action action) {
-  json_text settings{text};
   auto entry = settings.at(server);
   auto ours =
     starts_us(entry) || (entry.is_object() && entry.value("command", "") == program.string());
@@ -83,21 +82,28 @@ std::vector<install_part> claude_parts(const install_request& request) {
   auto keep = places.repo ? *places.repo : own_home ? places.claude_home : places.home;
   auto mode = places.repo ? mode_t{0644} : mode_t{0600};
   std::vector<install_part> parts;
-  parts.push_back({"MCP server", places.repo ? *places.repo / ".mcp.json" : places.claude_state,
-                   keep, mode,
-                   [program = request.program, for_user = !places.repo](const std::string& text,
-                                                                        install_action action) {
-                     return edit_servers(program, for_user, text, action);
+  parts.push_back({"MCP server",
+                   places.repo ? *places.repo / ".mcp.json" : places.claude_state,
+                   keep,
+                   mode,
+                   [program = request.program, for_user = !places.repo](
+                     const std::string& text, install_action action, const found_before* was) {
+                     return edit_servers(program, for_user, settings_in(text, was), action);
                    },
-                   program_in_servers});
-  parts.push_back({"hooks and permissions", hooks_file(request), keep, mode,
-                   [request](const std::string& text, install_action action) {
-                     json_text settings{text};
-                     edit_hooks(settings, request, action);
-                     edit_permissions(settings, action);
-                     return settings.text();
-                   },
-                   program_in_hooks});
+                   program_in_servers,
+                   {{"mcpServers"}}});
+  auto containers = hook_containers(agent_client::claude);
+  containers.push_back({"permissions"});
+  containers.push_back(allowed_tools);
+  parts.push_back(
+    {"hooks and permissions", hooks_file(request), keep, mode,
+     [request](const std::string& text, install_action action, const found_before* was) {
+       auto settings = settings_in(text, was);
+       edit_hooks(settings, request, action);
+       edit_permissions(settings, action);
+       return settings.text();
+     },
+     program_in_hooks, containers});
   auto base = places.repo ? *places.repo / ".claude" : places.claude_home;
   for (auto& part : guide_parts(base / "skills", keep))
     parts.push_back(std::move(part));

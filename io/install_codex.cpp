@@ -27,8 +27,19 @@ default_tools_approval_mode = "approve"
                      toml_quoted(program.string()), for_user ? R"(, "--optional-repo")" : "");
 }
 
+/// Lines that look like our marks may be part of a text over several lines; then what is between
+/// them is not ours. Comments are what can be left out without changing a value.
+void require_comments(const std::string& text) {
+  auto line = line_of_block(text, hash_marks);
+  if (line && !same_toml(text, without_marks(text, hash_marks)))
+    throw bad_text{*line,
+                   "what looks like the block of codex-orchestrator begins or ends inside of "
+                   "another value; change that value"};
+}
+
 std::string edit_config(const fs::path& program, bool for_user, const std::string& text,
                         install_action action) {
+  require_comments(text);
   if (action == install_action::remove)
     return without_block(text, hash_marks);
   auto others = with_blank_block(text, hash_marks);
@@ -61,17 +72,26 @@ install_part config_part(const install_request& request, const fs::path& directo
           directory / "config.toml",
           keep,
           request.places.repo ? mode_t{0644} : mode_t{0600},
-          [program = request.program, for_user = !request.places.repo](const std::string& text,
-                                                                       install_action action) {
+          [program = request.program, for_user = !request.places.repo](
+            const std::string& text, install_action action, const found_before*) {
             return edit_config(program, for_user, text, action);
           },
           program_in_config};
 }
 
+/// Does a configuration name our server? Who cannot tell says yes: then what belongs to it stays.
+bool has_server(const fs::path& directory) {
+  try {
+    auto text = read_file(directory / "config.toml");
+    return text && block_in(*text, hash_marks).has_value();
+  } catch (const std::runtime_error&) {
+    return true;
+  }
+}
+
 /// Is the program installed for the user too, so that the hooks have to stay?
 bool for_user_too(const install_request& request) {
-  auto text = read_file(request.places.codex_home / "config.toml");
-  return request.places.repo && text && block_in(*text, hash_marks).has_value();
+  return request.places.repo && has_server(request.places.codex_home);
 }
 
 install_part hooks_part(const install_request& request, const fs::path& keep) {
@@ -79,14 +99,15 @@ install_part hooks_part(const install_request& request, const fs::path& keep) {
           hooks_file(request),
           keep,
           0600,
-          [request](const std::string& text, install_action action) {
-            if (action == install_action::remove && for_user_too(request))
-              return text;
-            json_text settings{text};
+          [request](const std::string& text, install_action action, const found_before* was) {
+            auto settings = settings_in(text, was);
             edit_hooks(settings, request, action);
             return settings.text();
           },
-          program_in_hooks};
+          program_in_hooks,
+          hook_containers(agent_client::codex),
+          for_user_too(request),
+          for_user_too(request) && !has_server(*request.places.repo / ".codex")};
 }
 
 } // namespace

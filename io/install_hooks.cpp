@@ -192,14 +192,22 @@ std::optional<fs::path> own_hook_program(std::string_view command) {
   return words[0];
 }
 
+std::vector<json_path> hook_containers(agent_client client) {
+  std::vector<json_path> paths{{"hooks"}};
+  for (const auto& event : hook_events(client))
+    paths.push_back({"hooks", std::string{event.name}});
+  return paths;
+}
+
 void edit_hooks(json_text& settings, const install_request& request, install_action action) {
   std::vector<std::string> names;
   auto hooks = settings.at({"hooks"});
-  if (!hooks.is_null() && !hooks.is_object())
-    throw std::runtime_error{"hooks is no object"};
-  for (const auto& [name, groups] : hooks.items())
-    if (!find_own(groups).at.empty())
-      names.push_back(name);
+  if (!hooks.is_object() && action == install_action::remove)
+    return;
+  for (std::size_t i = 0; hooks.is_object() && i < hooks.size(); ++i)
+    if (auto entry = std::next(hooks.begin(), static_cast<std::ptrdiff_t>(i));
+        !find_own(entry.value()).at.empty())
+      names.push_back(entry.key());
   const auto& events = hook_events(request.client);
   for (const auto& name : names)
     if (action == install_action::remove
@@ -210,10 +218,17 @@ void edit_hooks(json_text& settings, const install_request& request, install_act
       edit_event(settings, std::string{event.name}, group_for(event, hook_command(request)));
 }
 
+std::vector<ordered_json> own_handlers_in(const ordered_json& groups) {
+  std::vector<ordered_json> all;
+  for (auto [group, handler] : find_own(groups).at)
+    all.push_back(handlers_of(groups[group])[handler]);
+  return all;
+}
+
 std::optional<fs::path> program_in_hooks(const std::string& text) {
   for (const auto& groups : json_text{text}.at({"hooks"}))
-    for (auto [group, handler] : find_own(groups).at)
-      return own_hook_program(handlers_of(groups[group])[handler]["command"].get<std::string>());
+    for (const auto& handler : own_handlers_in(groups))
+      return own_hook_program(handler["command"].get<std::string>());
   return {};
 }
 
@@ -221,7 +236,7 @@ std::vector<install_part> guide_parts(const fs::path& skills, const fs::path& ke
   std::vector<install_part> parts;
   for (const auto& of : guides())
     parts.push_back({fmt::format("guide {}", of.name), skills / of.skill / "SKILL.md", keep, 0644,
-                     [&of](const std::string& text, install_action action) {
+                     [&of](const std::string& text, install_action action, const found_before*) {
                        return edit_guide(of, text, action);
                      }});
   return parts;

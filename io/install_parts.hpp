@@ -7,23 +7,42 @@
 #include "io/json_text.hpp"
 
 #include <functional>
+#include <map>
 
 namespace orch {
+
+/// How a file was before it became part of an installation.
+struct found_before {
+  bool existed = false;
+  std::optional<std::string> text; ///< if it said nothing: white space, {}
+  std::filesystem::path keep;      ///< the innermost directory above that was there
+  /// Objects and lists that we put something into, and how they are written when they are empty.
+  std::map<json_path, std::string> containers;
+};
 
 struct install_part {
   std::string what;
   std::filesystem::path path;
   std::filesystem::path keep; ///< the directory above that is never removed
   mode_t mode = 0644;
-  /// The text with our part or without it; "" stands for no file. Throws `bad_text` or
-  /// `std::runtime_error`.
-  std::function<std::string(const std::string& text, install_action)> edit;
+  /// The text with our part or without it; "" stands for no file. `was` may be null. Throws
+  /// `bad_text` or `std::runtime_error`.
+  std::function<std::string(const std::string& text, install_action, const found_before* was)> edit;
   /// The program that our part of a text starts, if it says.
   std::function<std::optional<std::filesystem::path>(const std::string& text)> program_in{};
+  std::vector<json_path> containers{}; ///< objects and lists of the file that we put something into
+  bool stays = false;                  ///< another installation needs it
+  bool foreign = false;                ///< it is there for that one alone
 };
 
 /// What one action does with one part.
-file_change change_of(const install_part& part, install_action action);
+file_change change_of(const install_part& part, install_action action, const found_before* was);
+
+/// White space, or a JSON object without members.
+bool says_nothing(std::string_view text);
+
+/// The text of a settings file; what was there before stays there.
+json_text settings_in(const std::string& text, const found_before* was);
 
 std::vector<install_part> codex_parts(const install_request& request);
 std::vector<install_part> claude_parts(const install_request& request);
@@ -52,8 +71,14 @@ std::string hook_command(const install_request& request);
 /// somebody else's.
 std::optional<std::filesystem::path> own_hook_program(std::string_view command);
 
+/// The objects and lists that hold our hooks.
+std::vector<json_path> hook_containers(agent_client client);
+
 /// Adds our hooks to `hooks` of a settings file, or takes them out. Others keep their places.
 void edit_hooks(json_text& settings, const install_request& request, install_action action);
+
+/// Our handlers in the groups of one event.
+std::vector<ordered_json> own_handlers_in(const ordered_json& groups);
 
 /// The program of our first hook in a settings file.
 std::optional<std::filesystem::path> program_in_hooks(const std::string& text);

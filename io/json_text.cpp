@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace orch {
 
@@ -94,10 +95,19 @@ std::vector<entry> entries_at(const std::string& text, std::size_t container) {
   return scanner{text, container}.entries();
 }
 
+/// An element's number; nothing if that is none.
+std::optional<std::size_t> number_of(const std::string& name) {
+  std::size_t number = 0;
+  auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (failed != std::errc{} || end != name.data() + name.size())
+    return {};
+  return number;
+}
+
 const entry* find_entry(const std::vector<entry>& all, bool keyed, const std::string& name) {
   if (!keyed) {
-    auto number = static_cast<std::size_t>(std::stoul(name));
-    return number < all.size() ? &all[number] : nullptr;
+    auto number = number_of(name);
+    return number && *number < all.size() ? &all[*number] : nullptr;
   }
   // Of members with the same name the last one counts.
   auto found =
@@ -160,7 +170,24 @@ std::size_t line_with(const std::string& text, std::size_t byte) {
   return 1 + static_cast<std::size_t>(std::count(text.begin(), end, '\n'));
 }
 
+/// What people call a value of this kind.
+std::string_view kind_of(const ordered_json& value) {
+  if (value.is_object())
+    return "an object";
+  if (value.is_array())
+    return "a list";
+  if (value.is_string())
+    return "a text";
+  if (value.is_number())
+    return "a number";
+  return value.is_null() ? "null" : "a truth value";
+}
+
 ordered_json parsed(const std::string& text) {
+  json_nesting nesting;
+  nesting.read(text);
+  if (nesting.deepest() > deepest_json)
+    throw bad_text{1, fmt::format("nested deeper than {} levels", deepest_json)};
   try {
     return ordered_json::parse(text);
   } catch (const ordered_json::parse_error& e) {
@@ -179,6 +206,20 @@ json_path parent_of(const json_path& path) {
 
 } // namespace
 
+void json_nesting::read(std::string_view piece) {
+  for (auto c : piece)
+    if (in_string_) {
+      in_string_ = escaped_ || c != '"';
+      escaped_ = !escaped_ && c == '\\';
+    } else if (c == '"') {
+      in_string_ = true;
+    } else if (c == '{' || c == '[') {
+      deepest_ = std::max(deepest_, ++depth_);
+    } else if ((c == '}' || c == ']') && depth_ > 0) {
+      --depth_;
+    }
+}
+
 json_text::json_text(std::string text) : text_{std::move(text)} {
   if (text_.find_first_not_of(" \t\r\n") == std::string::npos)
     text_ = "{}\n";
@@ -192,8 +233,8 @@ ordered_json json_text::at(const json_path& path) const {
   for (const auto& name : path) {
     if (here->is_object() && here->contains(name))
       here = &(*here)[name];
-    else if (here->is_array() && std::stoul(name) < here->size())
-      here = &(*here)[std::stoul(name)];
+    else if (auto number = number_of(name); here->is_array() && number && *number < here->size())
+      here = &(*here)[*number];
     else
       return nullptr;
   }
@@ -206,9 +247,14 @@ std::size_t json_text::line_of(const json_path& path) const {
 
 void json_text::replace(std::size_t begin, std::size_t end, std::string_view by) {
   auto changed = text_;
-  changed.replace(begin, end - begin, with_line_ends(by, line_end_of(text_)));
+  changed.replace(begin, end - begin, by);
   value_ = parsed(changed);
   text_ = std::move(changed);
+}
+
+/// With the line ends of this text.
+std::string json_text::own(const std::string& lines) const {
+  return with_line_ends(lines, line_end_of(text_));
 }
 
 /// Puts an entry behind the last one of a container, on a line of its own unless all of them share
@@ -222,9 +268,28 @@ void json_text::insert(const json_path& container, const std::string& entry) {
   auto indentation = indentation_of(text_);
   auto line = "\n" + repeated(indentation, container.size() + 1);
   if (all.empty())
-    replace(begin + 1, close, line + entry + "\n" + repeated(indentation, container.size()));
+    replace(begin + 1, close, own(line + entry + "\n" + repeated(indentation, container.size())));
   else
-    replace(all.back().end, all.back().end, shared ? ", " + entry : "," + line + entry);
+    replace(all.back().end, all.back().end, own(shared ? ", " + entry : "," + line + entry));
+}
+
+std::optional<std::string> json_text::empty_at(const json_path& path) const {
+  auto begin = value_at(text_, path);
+  auto value = at(path);
+  if (!begin || !value.is_structured() || !value.empty())
+    return {};
+  scanner over{text_, *begin};
+  over.skip_value();
+  return text_.substr(*begin, over.at() - *begin);
+}
+
+void json_text::keep(const json_path& path, const std::string& written) {
+  kept_[path] = written;
+}
+
+void json_text::refuse(const json_path& path, std::string_view wanted) const {
+  throw bad_text{line_of(path),
+                 fmt::format("{} is {} and has to be {}", dotted(path), kind_of(at(path)), wanted)};
 }
 
 void json_text::set(const json_path& path, const ordered_json& value) {
@@ -233,7 +298,7 @@ void json_text::set(const json_path& path, const ordered_json& value) {
       return;
     scanner over{text_, *found};
     over.skip_value();
-    replace(*found, over.at(), written(value, indentation_of(text_), path.size()));
+    replace(*found, over.at(), own(written(value, indentation_of(text_), path.size())));
     return;
   }
   auto parent = parent_of(path);
@@ -244,7 +309,7 @@ void json_text::set(const json_path& path, const ordered_json& value) {
     return;
   }
   if (!at(parent).is_object())
-    throw std::runtime_error{fmt::format("{} is no object", dotted(parent))};
+    refuse(parent, "an object: {...}");
   insert(parent, fmt::format("{}: {}", ordered_json(path.back()).dump(),
                              written(value, indentation_of(text_), path.size())));
 }
@@ -255,7 +320,7 @@ void json_text::append(const json_path& path, const ordered_json& value) {
     return;
   }
   if (!at(path).is_array())
-    throw std::runtime_error{fmt::format("{} is no list", dotted(path))};
+    refuse(path, "a list: [...]");
   insert(path, written(value, indentation_of(text_), path.size() + 1));
 }
 
@@ -268,7 +333,10 @@ void json_text::erase(const json_path& path) {
   auto all = over.entries();
   auto found = find_entry(all, text_[*container] == '{', path.back());
   auto number = static_cast<std::size_t>(found - all.data());
-  if (all.size() == 1 && !parent.empty())
+  auto kept = kept_.find(parent);
+  if (all.size() == 1 && kept != kept_.end())
+    replace(*container, over.at() + 1, kept->second);
+  else if (all.size() == 1 && !parent.empty())
     erase(parent);
   else if (all.size() == 1)
     replace(*container + 1, over.at(), "");

@@ -62,6 +62,11 @@ std::optional<place> find_block(const std::string& text, const block_marks& mark
   return found;
 }
 
+std::size_t line_at_byte(const std::string& text, std::size_t byte) {
+  auto end = text.begin() + static_cast<std::ptrdiff_t>(byte);
+  return 1 + static_cast<std::size_t>(std::count(text.begin(), end, '\n'));
+}
+
 std::string block_of(const block_marks& marks, const std::string& body, std::string_view line_end) {
   auto text =
     fmt::format("{}\n{}{}{}", marks.begin, body, body.ends_with('\n') ? "" : "\n", marks.end);
@@ -83,6 +88,13 @@ std::string with_line_ends(std::string_view text, std::string_view line_end) {
     else
       changed += c;
   return changed;
+}
+
+std::optional<std::size_t> line_of_block(const std::string& text, const block_marks& marks) {
+  auto found = find_block(text, marks);
+  if (!found)
+    return {};
+  return line_at_byte(text, found->begin);
 }
 
 std::optional<std::string> block_in(const std::string& text, const block_marks& marks) {
@@ -107,6 +119,14 @@ std::string with_block(const std::string& text, const block_marks& marks, const 
   if (!text.empty() && text.back() != '\n')
     return text + std::string{line_end} + block;
   return text + block + std::string{line_end};
+}
+
+std::string without_marks(const std::string& text, const block_marks& marks) {
+  auto found = find_block(text, marks);
+  if (!found)
+    return text;
+  return text.substr(0, found->begin) + "\n"
+         + text.substr(found->body, found->body_end - found->body) + "\n" + text.substr(found->end);
 }
 
 std::string without_block(const std::string& text, const block_marks& marks) {

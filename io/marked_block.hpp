@@ -30,9 +30,11 @@ struct bad_text : std::runtime_error {
   std::size_t line;
 };
 
+/// The line (from 1) in which the block begins; nothing if there is none. This and the following
+/// throw `bad_text` if the marks are damaged: one without the other, or more than one block.
+std::optional<std::size_t> line_of_block(const std::string& text, const block_marks& marks);
+
 /// What stands between the marks, with "\n" at the end of each line; nothing if there is no block.
-/// This and the following throw `bad_text` if the marks are damaged: one without the other, or more
-/// than one block.
 std::optional<std::string> block_in(const std::string& text, const block_marks& marks);
 
 /// The text with `body` between the marks: where the block is, or at the end. Everything else keeps
@@ -44,6 +46,9 @@ std::string without_block(const std::string& text, const block_marks& marks);
 
 /// The text with the lines of its block empty: what is left keeps its line numbers.
 std::string with_blank_block(const std::string& text, const block_marks& marks);
+
+/// The text with empty lines for its marks.
+std::string without_marks(const std::string& text, const block_marks& marks);
 
 /// "\r\n" if the first line of the text ends so, else "\n".
 std::string_view line_end_of(std::string_view text);

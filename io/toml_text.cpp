@@ -12,7 +12,24 @@ namespace orch {
 
 namespace {
 
+constexpr std::size_t most_dots = 2'000;
+
+/// Tables in tables are taken apart by recursion, and `[a.a.a.a]` is as many as it has dots.
+void check_depth(const std::string& text) {
+  std::size_t number = 1;
+  std::size_t dots = 0;
+  for (auto c : text) {
+    dots = c == '\n' ? 0 : dots + (c == '.');
+    number += c == '\n';
+    if (dots > most_dots)
+      throw bad_text{number, fmt::format("more than {} dots in a line, which may be tables in "
+                                         "tables",
+                                         most_dots)};
+  }
+}
+
 toml::table parsed(const std::string& text) {
+  check_depth(text);
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& e) {
@@ -35,6 +52,15 @@ const toml::node* node_at(const toml::table& root, const std::vector<std::string
 
 void check_toml(const std::string& text) {
   parsed(text);
+}
+
+bool same_toml(const std::string& text, const std::string& other) {
+  auto first = parsed(text);
+  try {
+    return first == parsed(other);
+  } catch (const bad_text&) {
+    return false;
+  }
 }
 
 std::optional<std::size_t> toml_line_of(const std::string& text,

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <stdexcept>
 
@@ -44,6 +45,16 @@ std::string text_of(const statement& from, int column) {
   return text ? text : "";
 }
 
+/// SQLite opens and reads whatever has one of its names, and would wait at a FIFO for ever.
+void check_files(const std::filesystem::path& state) {
+  for (auto suffix : {"", "-wal", "-shm", "-journal"}) {
+    struct stat found {};
+    auto name = state.string() + suffix;
+    if (::stat(name.c_str(), &found) == 0 && !S_ISREG(found.st_mode))
+      throw std::runtime_error{fmt::format("{} is no regular file", name)};
+  }
+}
+
 void check_version(sqlite3* db) {
   auto query = prepare(db, "PRAGMA user_version");
   auto version = next_row(db, query) ? sqlite3_column_int64(query.get(), 0) : 0;
@@ -62,6 +73,7 @@ void glance::closer::operator()(sqlite3* db) const {
 }
 
 glance::glance(const std::filesystem::path& state) {
+  check_files(state);
   sqlite3* opened = nullptr;
   auto code =
     sqlite3_open_v2(state.c_str(), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);

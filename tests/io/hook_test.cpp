@@ -3,8 +3,13 @@
 #include "io/hook_input.hpp"
 #include "messages/text.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <set>
 #include <sstream>
+#include <thread>
 
 namespace {
 
@@ -142,6 +147,82 @@ TEST_CASE("edit hook: a patch names its files", "[hook]") {
                         "+*** Add File: no.cpp\n*** Add File: new/c.cpp\n+x\n"
                         "*** Delete File: d.cpp\n*** Update File: \n*** End Patch");
   CHECK(found == words{"a b.cpp", "é.cpp", "new/c.cpp", "d.cpp"});
+}
+
+TEST_CASE("edit hook: a patch is read as leniently as Codex reads it", "[hook]") {
+  auto [line, names] = GENERATE(table<std::string, words>({
+    {"*** Update File: a.txt ", {"a.txt"}},
+    {" *** Update File: a.txt", {"a.txt"}},
+    {"\t*** Delete File: a.txt\t", {"a.txt"}},
+    {"*** Add File: a.txt \r", {"a.txt"}},
+    {"\u00a0*** Add File: a.txt\u3000\v\f", {"a.txt"}},
+    {"*** Update File:  a.txt", {" a.txt"}},
+    {"*** Update File: é ", {"é"}},
+    {"*** Update File: a\u00a0b", {"a\u00a0b"}},
+    {"*** Move to: a.txt", {"a.txt"}},
+    {"  *** Move to: a.txt", {"a.txt"}},
+    {"*** Move to: a.txt \r", {"a.txt", "a.txt "}},
+    {"*** Update File:", {}},
+    {"*** Update File: \t", {}},
+    {"+*** Update File: a.txt", {}},
+    {"-\t*** Update File: a.txt", {}},
+    {"*** update file: a.txt", {}},
+    {"*** End of File", {}},
+  }));
+  INFO(line);
+  for (const auto& before :
+       {"*** Begin Patch\n", " *** Begin Patch \n", "<<'EOF'\n*** Begin Patch\r\n",
+        "*** Begin Patch\n*** Environment ID: x\n",
+        "*** Begin Patch\n*** Update File: /o\n@@\n-a\n+b\n"}) {
+    auto found = orch::patched_paths(before + line + "\n*** End Patch\nEOF\n");
+    std::erase(found, "/o");
+    CHECK(found == names);
+    found = orch::patched_paths(before + line);
+    std::erase(found, "/o");
+    CHECK(found == names);
+  }
+}
+
+TEST_CASE("edit hook: a script may go elsewhere before it patches", "[hook]") {
+  auto [script, names] = GENERATE(table<std::string, words>({
+    {"cd sub && apply_patch <<'EOF'\n@", {"sub/a"}},
+    {"cd 'a b'/c; apply_patch <<EOF\n@", {"a b/c/a"}},
+    {"  cd \"/x y\" && cd z && apply_patch <<EOF\n@", {"/x y/z/a"}},
+    {"cd sub\napply_patch <<EOF\n@EOF\ncd ..\napply_patch <<EOF\n@EOF\n", {"sub/a", "sub/../a"}},
+    {"(cd sub && apply_patch \"@\")", {"sub/a"}},
+    {"echo cd sub && apply_patch <<EOF\n@", {"a"}},
+    {"apply_patch <<EOF\n@EOF\ncd sub\n", {"a"}},
+  }));
+  auto text = script;
+  const std::string body = "*** Begin Patch\n*** Update File: a\n@@\n cd no\n+x\n*** End Patch\n";
+  for (auto at = text.find('@'); at != std::string::npos; at = text.find('@', at + body.size()))
+    text.replace(at, 1, body);
+  CHECK(orch::patched_paths(text) == names);
+  json payload{{"tool_name", "Bash"}, {"tool_input", {{"command", {"bash", "-lc", text}}}}};
+  CHECK(orch::edited_paths(payload) == names);
+  payload["tool_input"]["workdir"] = "/w";
+  CHECK(path{orch::edited_paths(payload).front()} == path{"/w"} / names.front());
+}
+
+TEST_CASE("edit hook: what is deep, and half of a character, hide nothing", "[hook]") {
+  std::string deep(200'000, '[');
+  deep += std::string(200'000, ']');
+  auto more = GENERATE_COPY(as<std::string>{}, deep, R"("\ud800")",
+                            R"("\udc00\ud83d\ude00\\ud83d\ud83dx")", "{\"x\": [" + deep + "]}");
+  auto input = orch::read_hook_input("claude", "",
+                                     R"({"tool_name": "Edit", "tool_input": {"a": )" + more
+                                       + R"(, "file_path": "/\ud83d\ude00"}})");
+  CHECK(orch::edited_paths(input.payload) == words{"/😀"});
+  auto patch = orch::read_hook_input("codex", "",
+                                     R"({"tool_name": "shell", "tool_input": {"a": )" + more
+                                       + R"(, "b": "*** Begin Patch\n*** Add File: f\n"}})");
+  CHECK(orch::edited_paths(patch.payload) == words{"f"});
+}
+
+TEST_CASE("edit hook: every name that an edit could go by is judged", "[hook]") {
+  auto found = orch::edited_paths({{"tool_name", "NotebookEdit"},
+                                   {"tool_input", {{"file_path", "/a"}, {"notebook_path", "/b"}}}});
+  CHECK(found == words{"/a", "/b"});
 }
 
 TEST_CASE("edit hook: only tools that write have files", "[hook]") {
@@ -345,6 +426,128 @@ TEST_CASE_METHOD(hooked, "edit hook: lines of several hooks do not mix", "[hook]
   for (std::string line; std::getline(text, line);)
     seen.insert(json::parse(line)["message"].get<std::string>()[0]);
   CHECK(seen.size() == 8);
+}
+
+TEST_CASE_METHOD(hooked, "edit hook: blanks around its header do not hide a leased file",
+                 "[hook]") {
+  auto tree = worktree_of(open());
+  lease_of("sub/a.txt", std::to_string(open_session()));
+  for (auto head :
+       {"*** Update File: sub/a.txt \n@@\n-a\n+b\n", " *** Update File: sub/a.txt\n@@\n-a\n",
+        "\t*** Delete File: sub/a.txt\t\n", "*** Add File: sub/a.txt\r\n+x\r\n",
+        "*** Update File: b.txt\n*** Move to: sub/a.txt \n@@\n-a\n+b\n"}) {
+    auto payload = patch(tree, "");
+    payload["tool_input"]["command"] = "*** Begin Patch\n" + std::string{head} + "*** End Patch\n";
+    CHECK(hook(payload, "codex").code == 2);
+  }
+  auto script = patch(tree, "a.txt");
+  script["tool_name"] = "Bash";
+  script["tool_input"]["command"] = "cd sub && apply_patch <<'EOF'\n"
+                                    + script["tool_input"]["command"].get<std::string>() + "EOF\n";
+  CHECK(hook(script, "codex").code == 2);
+}
+
+TEST_CASE_METHOD(hooked, "edit hook: a deeply nested payload is judged all the same", "[hook]") {
+  auto tree = worktree_of(open());
+  lease_of("a.txt", std::to_string(open_session()));
+  auto text = edit(tree, tree / "a.txt").dump();
+  std::string deep(200'000, '[');
+  deep += std::string(200'000, ']');
+  text.insert(text.find("\"file_path\""), "\"deep\":" + deep + ",");
+  auto refused = run({"hook", "--client", "claude"}, text);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Catch::Contains("a.txt is leased"));
+  CHECK(run({"hook"}, std::string(200'000, '[')).code == 0);
+}
+
+TEST_CASE_METHOD(hooked, "edit hook: it does not wait for the end of its input", "[hook]") {
+  lease_of("a.txt", std::to_string(open_session()));
+  auto [text, code, said] = GENERATE_COPY(table<std::string, int, std::string>({
+    {edit(root, root / "a.txt").dump(), 2, "is leased"},
+    {edit(root, root / "b.txt").dump() + "\n", 0, ""},
+    {"", 0, "in time"},
+    {"{\"hook_event_name\": \"Stop\"", 0, "in time"},
+  }));
+  auto begin = std::chrono::steady_clock::now();
+  program open_end{{ORCH_PROGRAM, "hook", "--client", "claude"}, base / "home", base};
+  open_end.send(text);
+  auto result = open_end.wait();
+  CHECK(result.code == code);
+  CHECK_THAT(result.err, Catch::Contains(said));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{20});
+}
+
+TEST_CASE_METHOD(hooked, "edit hook: a payload may come in pieces", "[hook]") {
+  lease_of("a.txt", std::to_string(open_session()));
+  auto text = edit(root, root / "a.txt").dump();
+  program slow{{ORCH_PROGRAM, "hook", "--client", "claude"}, base / "home", base};
+  for (std::size_t at = 0; at < text.size(); at += 40) {
+    slow.send(text.substr(at, 40));
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  CHECK(slow.wait().code == 2);
+}
+
+TEST_CASE_METHOD(hooked, "edit hook: absolute paths are judged without a directory", "[hook]") {
+  auto mine = open();
+  auto session = std::to_string(mine["session"]["id"].get<int64_t>());
+  lease_of("a.txt", session);
+  auto payload = edit(root, root / "a.txt");
+  payload.erase("cwd");
+  auto gone = base / "gone";
+  auto from_nowhere = [&](const json& what, const std::string& as) {
+    std::filesystem::create_directories(gone);
+    program one{{"sh", "-c", "rmdir ../gone; exec \"$@\"", "sh", "env", "ORCH_SESSION=" + as,
+                 ORCH_PROGRAM, "hook", "--client", "claude"},
+                base / "home",
+                gone};
+    one.send(what.dump());
+    return one.finish();
+  };
+  CHECK_THAT(from_nowhere(payload, "").err,
+             Catch::Contains("a.txt is leased to session " + session));
+  CHECK(from_nowhere(payload, "").code == 2);
+  CHECK_THAT(from_nowhere(payload, session).err, Catch::Contains("outside the worktree"));
+  payload["tool_input"]["file_path"] = (worktree_of(mine) / "a.txt").string();
+  CHECK(from_nowhere(payload, session).code == 0);
+  payload["tool_input"]["file_path"] = "a.txt";
+  auto relative = from_nowhere(payload, "");
+  CHECK(relative.code == 0);
+  CHECK_THAT(relative.err, Catch::Contains("a.txt is not checked"));
+}
+
+TEST_CASE("edit hook: what is no regular file keeps it waiting for nobody", "[hook]") {
+  sandbox lonely;
+  auto state = lonely.root / ".codex-orch";
+  std::filesystem::create_directories(state);
+  auto begin = std::chrono::steady_clock::now();
+  auto payload = hooked::edit(lonely.root, lonely.root / "a.txt").dump();
+  SECTION("the state") {
+    auto name =
+      GENERATE(as<std::string>{}, "state.db", "state.db-wal", "state.db-shm", "state.db-journal");
+    if (name != "state.db")
+      lonely.run_once("workspace.init");
+    std::filesystem::remove(state / name);
+    REQUIRE(::mkfifo((state / name).c_str(), 0600) == 0);
+    auto passed = lonely.run({"hook"}, payload);
+    CHECK(passed.code == 0);
+    CHECK_THAT(passed.err, Catch::Contains(name + " is no regular file"));
+  }
+  SECTION("the event log") {
+    auto log = (lonely.base / "fifo").string();
+    REQUIRE(::mkfifo(log.c_str(), 0600) == 0);
+    auto read_by_somebody = GENERATE(false, true);
+    auto reader = read_by_somebody ? ::open(log.c_str(), O_RDONLY | O_NONBLOCK) : -1;
+    program one{{"env", "ORCH_EVENT_LOG=" + log, ORCH_PROGRAM, "hook", "Stop"},
+                lonely.base / "home",
+                lonely.base};
+    one.send("{}");
+    auto passed = one.finish();
+    CHECK(passed.code == 0);
+    CHECK_THAT(passed.err, Catch::Contains("cannot write the event log " + log));
+    ::close(reader);
+  }
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{20});
 }
 
 TEST_CASE_METHOD(hooked, "edit hook: a log that cannot be written stops nobody", "[hook]") {

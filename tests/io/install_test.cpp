@@ -2,11 +2,14 @@
 #include "io/guides.hpp"
 #include "io/install.hpp"
 #include "io/install_parts.hpp"
+#include "io/marked_block.hpp"
 #include "io/toml_text.hpp"
 
 #include <sys/stat.h>
 
+#include <csignal>
 #include <map>
+#include <thread>
 
 namespace {
 
@@ -136,6 +139,88 @@ TEST_CASE_METHOD(user, "install: what is uninstalled is as if it never was", "[i
   CHECK_THAT(done(with(with(client, where), {"--uninstall"})).out, Catch::StartsWith("Nothing of"));
 }
 
+TEST_CASE_METHOD(user, "install: what was empty before is empty again, byte for byte",
+                 "[install]") {
+  auto client = GENERATE(codex, claude);
+  auto where = GENERATE(as<words>{}, words{}, words{"--repo", "repo"});
+  auto [json_text, toml_text] = GENERATE(table<std::string, std::string>({
+    {"", ""},
+    {"{}", "\n"},
+    {" {\r\n } \n", "\r\n\r\n"},
+    {"\xef\xbb\xbf{}", "# mine"},
+    {R"({ "mcpServers": {}, "hooks": { }, "permissions": {"allow": []} })", "[mcp_servers]\n"},
+    {"{\"mcpServers\": {\r\n },\r\n\"hooks\":{\"PreToolUse\":[],\"Stop\": [\r\n\r\n]},"
+     "\"permissions\": {\r\n}}\r\n",
+     "[features]\r\nhooks = true"},
+    {R"({"hooks":{"PreToolUse":[]}})", " "},
+  }));
+  for (const auto& place : {home(), root}) {
+    write(place / ".codex/config.toml", toml_text);
+    write(place / ".codex/hooks.json", json_text);
+    write(place / ".claude/settings.json", json_text);
+    write(place / ".claude.json", json_text);
+    write(place / ".mcp.json", json_text);
+    write(place / ".claude/skills/orchestrator-root/SKILL.md", "");
+    std::filesystem::create_directories(place / ".agents/skills/orchestrator-worker");
+  }
+  auto before = files();
+  done(with(client, where));
+  done(with(client, where));
+  done(with(with(client, where), {"--uninstall"}));
+  CHECK(files() == before);
+}
+
+TEST_CASE_METHOD(user, "install: empty directories that were there stay", "[install]") {
+  for (auto name : {".codex", ".claude", ".agents", ".local/state/codex"})
+    std::filesystem::create_directories(home() / name);
+  std::filesystem::create_directories(root / ".claude/skills");
+  auto before = files();
+  auto client = GENERATE(codex, claude);
+  auto where = GENERATE(as<words>{}, words{}, words{"--repo", "repo"});
+  done(with(with(client, where), {"--uninstall"}));
+  CHECK(files() == before);
+  done(with(client, where));
+  done(with(with(client, where), {"--uninstall"}));
+  CHECK(files() == before);
+}
+
+TEST_CASE_METHOD(user, "install: what others add meanwhile stays", "[install]") {
+  write(home() / ".claude.json", R"({"mcpServers": { }})");
+  done(claude);
+  auto servers = parsed(home() / ".claude.json");
+  servers["mcpServers"]["other"] = {{"command", "o"}};
+  servers["numStartups"] = 2;
+  write(home() / ".claude.json", servers.dump());
+  auto set = parsed(home() / ".claude/settings.json");
+  set["model"] = "m";
+  write(home() / ".claude/settings.json", set.dump());
+  done(with(claude, {"--uninstall"}));
+  servers["mcpServers"].erase("orchestrator");
+  CHECK(parsed(home() / ".claude.json") == servers);
+  CHECK(parsed(home() / ".claude/settings.json") == json{{"model", "m"}});
+}
+
+TEST_CASE_METHOD(user, "install: what an older version installed goes as it did", "[install]") {
+  auto client = GENERATE(codex, claude);
+  auto before = files();
+  done(client);
+  std::filesystem::remove_all(home() / ".local");
+  done(with(client, {"--uninstall"}));
+  CHECK(files() == before);
+}
+
+TEST_CASE_METHOD(user, "install: a record that is damaged is said and stops nobody", "[install]") {
+  auto record = home() / ".local/state/codex-orchestrator/before-install.json";
+  auto text = GENERATE(as<std::string>{}, "", "[]", "{", "{\"keep\": 1, \"files\": {}}",
+                       "{\"keep\": \"\", \"files\": {\"x\": {\"existed\": 1}}}");
+  write(record, text);
+  CHECK_THAT(done(codex).out, Catch::Contains("Note: " + record.string()));
+  CHECK(parsed(record)["files"].size() == 7);
+  done(with(codex, {"--uninstall"}));
+  CHECK_FALSE(std::filesystem::exists(home() / ".codex"));
+  CHECK_FALSE(std::filesystem::exists(record));
+}
+
 TEST_CASE_METHOD(user, "install: a dry run shows the changes and writes nothing", "[install]") {
   write(home() / ".codex/config.toml", "model = \"m\"\n");
   auto before = files();
@@ -185,15 +270,31 @@ TEST_CASE_METHOD(user, "install: a definition of somebody else is refused with f
 
 TEST_CASE_METHOD(user, "install: a wrong kind of member is refused with its name", "[install]") {
   auto [text, key] = GENERATE(table<std::string, std::string>({
-    {"{\"hooks\": []}", "hooks is no object"},
-    {"{\"hooks\": {\"Stop\": {}}}", "hooks.Stop is no list"},
-    {"{\"permissions\": {\"allow\": \"x\"}}", "permissions.allow is no list"},
+    {"{\"hooks\": []}", "hooks is a list and has to be an object: {...}"},
+    {"{\"hooks\": {\"Stop\": {}}}", "hooks.Stop is an object and has to be a list: [...]"},
+    {"{\"permissions\": {\"allow\": \"x\"}}", "permissions.allow is a text and has to be a list"},
+    {"{\"permissions\": null}", "permissions is null and has to be an object"},
   }));
   write(home() / ".claude/settings.json", text);
   auto refused = install(claude);
   CHECK(refused.code == 2);
-  CHECK_THAT(refused.err, Catch::Contains(".claude/settings.json: " + key));
+  CHECK_THAT(refused.err, Catch::Contains(".claude/settings.json:1: " + key));
   CHECK(read(home() / ".claude/settings.json") == text);
+  done(with(claude, {"--uninstall"}));
+  CHECK(read(home() / ".claude/settings.json") == text);
+}
+
+TEST_CASE_METHOD(user, "install: servers that are no object are refused with what they have to be",
+                 "[install]") {
+  auto [text, kind] = GENERATE(table<std::string, std::string>(
+    {{"[]", "a list"}, {"[1]", "a list"}, {"7", "a number"}, {"true", "a truth value"}}));
+  write(home() / ".claude.json", "{\n\"mcpServers\": " + text + "\n}");
+  auto refused = install(claude);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Catch::Contains((home() / ".claude.json").string() + ":2: mcpServers is "
+                                          + kind + " and has to be an object: {...}"));
+  CHECK(install(with(claude, {"--check"})).code == 1);
+  done(with(claude, {"--uninstall"}));
 }
 
 TEST_CASE_METHOD(user, "install: a guide of somebody else is not replaced", "[install]") {
@@ -216,6 +317,163 @@ TEST_CASE_METHOD(user, "install: a symlinked settings file is followed and keeps
   CHECK(std::filesystem::status(real).permissions() == std::filesystem::perms{0640});
   done(with(codex, {"--uninstall"}));
   CHECK(read(real) == "model = \"m\"\n");
+}
+
+TEST_CASE_METHOD(user, "install: a symlink that leads nowhere is followed and kept", "[install]") {
+  auto links = home() / "links";
+  std::filesystem::create_directories(home() / ".codex");
+  std::filesystem::create_directories(links);
+  // Over a relative link to another one, into directories that are not there.
+  std::filesystem::create_symlink("../links/config", home() / ".codex/config.toml");
+  std::filesystem::create_symlink("../../dotfiles/codex/config.toml", links / "config");
+  // A directory that is not there, either.
+  std::filesystem::create_symlink(base / "dotfiles/agents", home() / ".agents");
+  auto before = files();
+  auto real = base / "dotfiles/codex/config.toml";
+  done(codex);
+  CHECK(std::filesystem::is_symlink(home() / ".codex/config.toml"));
+  CHECK(std::filesystem::is_symlink(links / "config"));
+  CHECK_THAT(read(real), Catch::Contains("mcp_servers.orchestrator"));
+  CHECK(std::filesystem::exists(base / "dotfiles/agents/skills/orchestrator-root/SKILL.md"));
+  CHECK(stale_parts(request(agent_client::codex)).empty());
+  done(with(codex, {"--uninstall"}));
+  CHECK(std::filesystem::read_symlink(home() / ".codex/config.toml") == "../links/config");
+  CHECK(std::filesystem::is_symlink(home() / ".agents"));
+  CHECK(files() == before);
+}
+
+TEST_CASE_METHOD(user, "install: symlinks in a circle are refused", "[install]") {
+  std::filesystem::create_directories(home() / ".codex");
+  std::filesystem::create_symlink("config.toml", home() / ".codex/config.toml");
+  auto refused = install(codex);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Catch::Contains("config.toml"));
+  CHECK_FALSE(std::filesystem::exists(home() / ".codex/hooks.json"));
+}
+
+TEST_CASE_METHOD(user, "install: what is no regular file is refused at once", "[install]") {
+  auto [file, client] = GENERATE(table<std::string, words>({
+    {".codex/config.toml", codex},
+    {".codex/hooks.json", codex},
+    {".claude.json", claude},
+    {".claude/settings.json", claude},
+    {".agents/skills/orchestrator-root/SKILL.md", codex},
+  }));
+  std::filesystem::create_directories((home() / file).parent_path());
+  SECTION("a FIFO") {
+    REQUIRE(::mkfifo((home() / file).c_str(), 0600) == 0);
+  }
+  SECTION("a device") {
+    std::filesystem::create_symlink("/dev/zero", home() / file);
+  }
+  SECTION("a huge one") {
+    write(home() / file, "");
+    std::filesystem::resize_file(home() / file, 1ULL << 40);
+  }
+  auto begin = std::chrono::steady_clock::now();
+  for (const auto& more : {words{}, words{"--dry-run"}, words{"--uninstall"}}) {
+    auto refused = install(with(client, more));
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, Catch::Contains((home() / file).string()));
+  }
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{20});
+}
+
+TEST_CASE_METHOD(user, "install: what is nested too deep is refused", "[install]") {
+  std::string deep(100'000, '[');
+  auto [file, text, client] = GENERATE_COPY(table<std::string, std::string, words>({
+    {".codex/hooks.json", deep, codex},
+    {".codex/hooks.json", "{\"a\": " + deep + std::string(deep.size(), ']') + "}", codex},
+    {".claude.json", "{\"mcpServers\": {\"orchestrator\":" + deep, claude},
+    {".claude/settings.json", deep, claude},
+  }));
+  write(home() / file, text);
+  for (const auto& more : {words{}, words{"--dry-run"}, words{"--uninstall"}}) {
+    auto refused = install(with(client, more));
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, Catch::Contains(file + ":1: nested deeper than 500 levels"));
+  }
+  CHECK(install(with(client, {"--check"})).code > 0);
+  CHECK(install(with(client, {"--check"})).code < 128);
+  CHECK(read(home() / file) == text);
+}
+
+TEST_CASE_METHOD(user, "install: TOML tables in tables without end are refused", "[install]") {
+  std::string key = "a";
+  for (int i = 0; i < 100'000; ++i)
+    key += ".a";
+  auto text = GENERATE_COPY("x = 1\n[" + key + "]\n", "x = 1\n" + key + " = 1\n");
+  write(home() / ".codex/config.toml", text);
+  auto refused = install(codex);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Catch::Contains("config.toml:2: more than 2000 dots"));
+}
+
+TEST_CASE_METHOD(user, "install: marks in a text over several lines are not ours", "[install]") {
+  std::string begin{orch::hash_marks.begin};
+  std::string end{orch::hash_marks.end};
+  auto [text, line] = GENERATE_COPY(table<std::string, int>({
+    {"a = \"\"\"\n" + begin + "\nmine\n" + end + "\n\"\"\"\n", 2},
+    {"a = '''\n" + begin + "\nmine\n" + end + "'''\n", 2},
+    {"a = '''\n" + begin + "\n'''\nb = 1\n" + end + "\n", 2},
+    {"x = 1\n" + begin + "\nb = 1\na = \"\"\"\n" + end + "\n\"\"\"\n", 2},
+  }));
+  write(home() / ".codex/config.toml", text);
+  for (const auto& more : {words{}, words{"--uninstall"}}) {
+    auto refused = install(with(codex, more));
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, Catch::Contains("config.toml:" + std::to_string(line)
+                                            + ": what looks like the block"));
+  }
+  auto checked = install(with(codex, {"--check"}));
+  CHECK(checked.code == 1);
+  CHECK_THAT(checked.out, Catch::Contains("WRONG MCP server"));
+  CHECK(read(home() / ".codex/config.toml") == text);
+}
+
+TEST_CASE_METHOD(user, "install: what a killed one left half written goes", "[install]") {
+  std::filesystem::create_directories(home() / ".codex");
+  auto before = files();
+  auto leftover = home() / ".codex/.config.toml.codex-orch-a1B2c3";
+  words others{".config.toml.codex-orch-a1B2c3d", "config.toml.a1B2c3", ".other.codex-orch-a1B2c3"};
+  auto action = GENERATE(as<words>{}, words{}, words{"--uninstall"});
+  write(leftover, "half");
+  for (const auto& other : others)
+    write(home() / ".codex" / other, "mine");
+  done(with(codex, {"--dry-run"}));
+  CHECK(std::filesystem::exists(leftover));
+  done(with(codex, action));
+  CHECK_FALSE(std::filesystem::exists(leftover));
+  for (const auto& other : others)
+    CHECK(std::filesystem::remove(home() / ".codex" / other));
+  done(with(codex, {"--uninstall"}));
+  CHECK(files() == before);
+}
+
+TEST_CASE_METHOD(user, "install: one that is killed at any time leaves nothing behind",
+                 "[install]") {
+  write(home() / ".claude.json", "{\"mcpServers\": {}}");
+  std::filesystem::create_directories(home() / ".local/state");
+  auto client = GENERATE(codex, claude);
+  auto before = files();
+  for (int ms = 0; ms < 60; ms += 3) {
+    words command{ORCH_PROGRAM, "install"};
+    {
+      program killed{with(command, client), home(), base};
+      std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+      killed.kill(SIGKILL);
+      killed.wait();
+    }
+    {
+      program killed{with(with(command, client), {"--uninstall"}), home(), base};
+      std::this_thread::sleep_for(std::chrono::milliseconds{ms});
+      killed.kill(SIGKILL);
+      killed.wait();
+    }
+  }
+  done(client);
+  done(with(client, {"--uninstall"}));
+  CHECK(files() == before);
 }
 
 TEST_CASE_METHOD(user, "install: hooks of an older place are replaced where they are",
@@ -300,6 +558,28 @@ TEST_CASE_METHOD(user, "install: a file that cannot be looked at is the reason o
   CHECK_THAT(first.reason, Catch::Contains("config.toml:1: ") && Catch::Contains("never ends"));
 }
 
+TEST_CASE_METHOD(user, "install: a user's file that is damaged keeps no repository from its state",
+                 "[install]") {
+  auto damaged = home() / ".codex/config.toml";
+  write(damaged, "# >>> codex-orchestrator >>>\n");
+  auto wanted = request(agent_client::codex);
+  wanted.places.repo = root;
+  CHECK_FALSE(orch::installed_state(wanted).front().present);
+  std::filesystem::remove(damaged);
+  REQUIRE(::mkfifo(damaged.c_str(), 0600) == 0);
+  CHECK_FALSE(orch::installed_state(wanted).front().present);
+}
+
+TEST_CASE_METHOD(user, "install: check says of odd hooks that ours is missing", "[install]") {
+  auto hooks = GENERATE(as<std::string>{}, "[]", "{\"PreToolUse\": 7}", "{\"PreToolUse\": [7]}",
+                        "{\"PreToolUse\": [{\"hooks\": {\"a\": 1}}]}",
+                        "{\"PreToolUse\": [{\"hooks\": [7, {\"command\": 7}]}]}");
+  write(home() / ".codex/hooks.json", "{\"hooks\": " + hooks + "}");
+  auto checked = install(with(codex, {"--check"}));
+  CHECK(checked.code == 1);
+  CHECK_THAT(checked.out, Catch::Contains("has no hook of codex-orchestrator"));
+}
+
 TEST_CASE_METHOD(user, "install: nothing is written when one file cannot be", "[install]") {
   std::vector<orch::file_change> changes{
     {home() / "new" / "one", {}, "1", "", 0644, home()},
@@ -358,6 +638,18 @@ TEST_CASE_METHOD(user, "install: hooks of Codex stay while the user needs them",
   CHECK_FALSE(std::filesystem::exists(root / ".codex"));
   CHECK(std::filesystem::exists(home() / ".codex/hooks.json"));
   CHECK(stale_parts(request(agent_client::codex)).empty());
+}
+
+TEST_CASE_METHOD(user, "install: check knows hooks that the user and a repository share",
+                 "[install]") {
+  auto before = files();
+  done(codex);
+  done(with(codex, {"--repo", "repo"}));
+  CHECK(install(with(codex, {"--repo", "repo", "--check"})).code == 0);
+  done(with(codex, {"--repo", "repo", "--uninstall"}));
+  CHECK(install(with(codex, {"--check"})).code == 0);
+  done(with(codex, {"--uninstall"}));
+  CHECK(files() == before);
 }
 
 TEST_CASE_METHOD(user, "install: bad usage is refused", "[install]") {

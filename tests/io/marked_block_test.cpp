@@ -137,8 +137,49 @@ TEST_CASE("marked block: JSON sets what is there already in its place", "[instal
   CHECK(settings.text() == "{\"a\": {\"b\": 1, \"c\": 2}}");
   settings.set({"a", "b"}, "é");
   CHECK(settings.text() == "{\"a\": {\"b\": \"é\", \"c\": 2}}");
-  CHECK_THROWS_WITH(settings.set({"a", "c", "d"}, 1), "a.c is no object");
-  CHECK_THROWS_WITH(settings.append({"a"}, 1), "a is no list");
+  CHECK_THROWS_WITH(settings.set({"a", "c", "d"}, 1),
+                    "a.c is a number and has to be an object: {...}");
+  CHECK_THROWS_WITH(settings.append({"a"}, 1), "a is an object and has to be a list: [...]");
+}
+
+TEST_CASE("marked block: JSON leaves what has to be kept", "[install]") {
+  json_text settings{"{\"a\": { }, \"b\": {\"c\": [\r\n]}, \"d\": {\"e\": [1]}}"};
+  CHECK(settings.empty_at({"a"}) == "{ }");
+  CHECK(settings.empty_at({"b", "c"}) == "[\r\n]");
+  for (const auto& path : {orch::json_path{"b"}, {"d", "e"}, {"x"}, {"b", "c", "0"}, {"b", "z"}})
+    CHECK_FALSE(settings.empty_at(path));
+  auto before = settings.text();
+  settings.keep({"a"}, "{ }");
+  settings.keep({"b", "c"}, "[\r\n]");
+  settings.set({"a", "x"}, 1);
+  settings.append({"b", "c"}, 1);
+  settings.append({"d", "f"}, 1);
+  CHECK(settings.text() != before);
+  settings.erase({"a", "x"});
+  settings.erase({"b", "c", "0"});
+  settings.erase({"d", "f", "0"});
+  CHECK(settings.text() == before);
+}
+
+TEST_CASE("marked block: the nesting of JSON is known without reading it", "[install]") {
+  auto [text, deepest, closed] = GENERATE(table<std::string, std::size_t, bool>({
+    {"", 0, false},
+    {"7", 0, false},
+    {"{", 1, false},
+    {"{\"a\": [[]]}", 3, true},
+    {"{\"]}\\\"}\": \"\\\\\"}", 1, true},
+    {"{\"}\\\\\\\"}", 1, false},
+    {"]}[[", 2, false},
+  }));
+  orch::json_nesting whole;
+  orch::json_nesting parts;
+  whole.read(text);
+  for (auto c : text)
+    parts.read({&c, 1});
+  CHECK(whole.deepest() == deepest);
+  CHECK(whole.closed() == closed);
+  CHECK(parts.deepest() == deepest);
+  CHECK(parts.closed() == closed);
 }
 
 TEST_CASE("marked block: a text that is no plain JSON object is refused with its line",

@@ -3,6 +3,7 @@
 #include "state_fixture.hpp"
 
 #include <catch2/catch.hpp>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <map>
@@ -309,6 +310,15 @@ TEST_CASE_METHOD(log_fixture, "agent events: a tail begins with a line", "[provi
   CHECK(read_tail(log, 9) == "third\n");
   CHECK(read_tail(log, 3).empty());
   CHECK(read_tail(place.path / "nowhere", 10).empty());
+}
+
+TEST_CASE_METHOD(log_fixture, "agent events: a log that is no file keeps nobody waiting",
+                 "[provider]") {
+  REQUIRE(::mkfifo((place.path / "fifo").c_str(), 0600) == 0);
+  CHECK(read_tail(place.path / "fifo", 10).empty());
+  CHECK(orch::read_agent_events(place.path / "fifo").empty());
+  CHECK(read_tail("/dev/zero", 10).empty());
+  CHECK(read_tail(place.path, 10).empty());
 }
 
 TEST_CASE_METHOD(status_fixture, "claude status file: every recorded one says what it means",
