@@ -17,6 +17,15 @@
 
 namespace orch {
 
+/// How what runs by itself is to run here.
+struct loop_host {
+  loops_config config;
+  reviews_config reviews;
+  /// May one more reviewer start, as far as other repositories are concerned? It is told how many
+  /// run in this one.
+  std::function<bool(int64_t running)> take_review_slot = [](int64_t) { return true; };
+};
+
 /// The handles and facts that the owners of one repository share.
 struct tree {
   caf::actor storage;
@@ -26,6 +35,7 @@ struct tree {
   /// Calls back, in another thread, when waiters should look again; until the result is dropped.
   std::function<std::shared_ptr<void>(std::function<void()>)> watch;
   std::shared_ptr<const agent_host> agents{}; ///< without: no agents are looked after
+  std::shared_ptr<const loop_host> loops{};   ///< without: nothing runs by itself
   /// Set when these owners end: whoever waits in a thread of its own gives up.
   std::shared_ptr<std::atomic<bool>> ending = std::make_shared<std::atomic<bool>>(false);
 };
@@ -42,6 +52,9 @@ public:
 
   /// For what starts agents and talks to them.
   const agent_host& agents() const { return *parts_.agents; }
+
+  /// For loops.
+  const loop_host& loops() const { return *parts_.loops; }
 
   /// Does nobody wait for the answer any more? Asked by work that waits for something.
   bool given_up() const { return *parts_.ending || (cancelled_ && *cancelled_); }

@@ -58,6 +58,15 @@ refreshed_mirror refresh(effects& fx, const mirror_refresh& request) {
 
 } // namespace
 
+void refresh_mirror_file(effects& fx) {
+  mirror_refresh request;
+  request.requester_role = "doc-mirror-manager";
+  auto last = fx.look([](tx& t) { return get_mirror_state(t, {}).md_path; });
+  if (last)
+    request.target_path = *last;
+  refresh(fx, request);
+}
+
 mirror_actor::behavior_type mirror(mirror_actor::pointer self, tree parts) {
   return {
     stored<mirror_status>(self, parts, get_mirror_state),

@@ -15,6 +15,9 @@ using mirror_actor =
 
 mirror_actor::behavior_type mirror(mirror_actor::pointer self, tree parts);
 
+/// Writes the mirror where it was written last, if it is out of date.
+void refresh_mirror_file(effects& fx);
+
 route_map routes(const mirror_actor& owner);
 
 } // namespace orch

@@ -2,6 +2,7 @@
 
 #include "actors/follower.hpp"
 #include "actors/inbox.hpp"
+#include "actors/loops.hpp"
 #include "actors/plans.hpp"
 #include "actors/recovery.hpp"
 #include "actors/reviewers.hpp"
@@ -12,6 +13,7 @@
 #include "io/log.hpp"
 
 #include <caf/send.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -21,9 +23,13 @@ namespace {
 
 using self_pointer = repository_actor::stateful_pointer<repository_state>;
 
-/// Pauses between restarts: 100 ms doubled up to 10 s, forgotten after a minute without a failure.
-std::chrono::milliseconds pause_after(int failures) {
-  return std::chrono::milliseconds{100 * (1 << std::min(failures, 7))};
+/// Failures count for so long, and so many of them stop a repository for good.
+constexpr std::chrono::minutes remembered{1};
+constexpr std::size_t most_failures = 5;
+
+/// Pauses between restarts: 100 ms, doubled with each failure that counts.
+std::chrono::milliseconds pause_after(std::size_t failures) {
+  return std::chrono::milliseconds{100 * (1U << std::min<std::size_t>(failures, 7))};
 }
 
 template <class Actor>
@@ -35,13 +41,12 @@ Actor kept(self_pointer self, Actor actor) {
 
 void tell_listeners(self_pointer self) {
   for (const auto& listener : self->state.listeners)
-    caf::anon_send(listener, routes_changed{self->state.table});
+    caf::anon_send(listener, routes_changed{self->state.table, self->state.parked});
 }
 
 void start(self_pointer self) {
   auto& state = self->state;
   auto& system = self->system();
-  state.started = std::chrono::steady_clock::now();
   auto parts = state.options.parts;
   parts.ending = state.ending = std::make_shared<std::atomic<bool>>(false);
   parts.storage = kept(self, system.spawn<caf::detached>(storage_actor, state.options.storage));
@@ -67,6 +72,8 @@ void start(self_pointer self) {
   add(system.spawn<caf::lazy_init>(worktrees, parts));
   if (parts.agents)
     kept(self, system.spawn<caf::detached>(follower, parts));
+  if (parts.loops)
+    kept(self, system.spawn(leader, parts));
   state.table = table;
   tell_listeners(self);
   // Requests need not wait for it: who wants a name that is taken by such remains undoes them too.
@@ -92,14 +99,26 @@ void on_down(self_pointer self, const caf::down_msg& down) {
   auto& state = self->state;
   if (state.stopping || !state.table)
     return;
-  log_error("a part of the repository failed ({}); restarting all of it",
-            caf::to_string(down.reason));
-  if (std::chrono::steady_clock::now() - state.started > std::chrono::minutes{1})
-    state.failures = 0;
+  auto now = std::chrono::steady_clock::now();
+  std::erase_if(state.failures, [=](auto at) { return now - at > remembered; });
+  state.failures.push_back(now);
   state.table.reset();
-  tell_listeners(self);
   stop_parts(self);
-  self->delayed_send(self, pause_after(state.failures++), start_owners{});
+  const auto& where = state.options.parts.around->repo_root.string();
+  auto why = caf::to_string(down.reason);
+  if (state.failures.size() >= most_failures) {
+    state.parked =
+      fmt::format("{} has failed {} times within a minute, the last time because of {}; "
+                  "it stays stopped until the server is told to reload (SIGHUP) or is "
+                  "started again",
+                  where, state.failures.size(), why);
+    log_error("{}", state.parked);
+    tell_listeners(self);
+    return;
+  }
+  log_error("a part of {} failed ({}); restarting all of it", where, why);
+  tell_listeners(self);
+  self->delayed_send(self, pause_after(state.failures.size() - 1), start_owners{});
 }
 
 } // namespace
@@ -111,7 +130,7 @@ repository_actor::behavior_type repository(self_pointer self, repository_options
   return {
     [self](const listen_to_routes& x) {
       self->state.listeners.push_back(x.listener);
-      caf::anon_send(x.listener, routes_changed{self->state.table});
+      caf::anon_send(x.listener, routes_changed{self->state.table, self->state.parked});
     },
     [self](start_owners) {
       if (!self->state.stopping)

@@ -25,6 +25,7 @@ struct route_table {
 /// Tells a listener how its requests can be answered from now on.
 struct routes_changed {
   std::shared_ptr<const route_table> table; ///< null while the owners are being restarted
+  std::string parked{};                     ///< why they are not; empty: they are
 };
 
 /// Asks to be told of the routes, now and whenever they change.
@@ -51,7 +52,8 @@ using repository_actor =
 struct repository_state;
 
 /// Spawns the owners of one repository and watches them. They share the storage actor, so that if
-/// one of them fails all are started afresh, with growing pauses while they keep failing.
+/// one of them fails all are started afresh, with growing pauses while they keep failing. Five
+/// failures within a minute stop it for good.
 repository_actor::behavior_type repository(
   repository_actor::stateful_pointer<repository_state> self, repository_options options);
 
@@ -63,8 +65,8 @@ struct repository_state {
   std::vector<caf::actor> parts;
   std::vector<caf::actor> listeners;
   std::shared_ptr<std::atomic<bool>> ending; ///< of the present owners
-  int failures = 0;
-  std::chrono::steady_clock::time_point started;
+  std::vector<std::chrono::steady_clock::time_point> failures;
+  std::string parked; ///< it failed too often: why; no more restarts
   bool stopping = false;
 };
 

@@ -48,12 +48,65 @@ struct agents_config {
   }
 };
 
+/// What runs by itself for a repository, in one of the processes that are open on it. Periods are
+/// in seconds; 0: never.
+struct loops_config {
+  bool enabled = false;
+  int64_t lease_expiry = 5;
+  int64_t session_liveness = 10;
+  int64_t thread_liveness = 10;
+  int64_t reviewer_dispatch = 10;
+  int64_t mirror_refresh = 60;
+
+  field_list fields() {
+    return {
+      optional("enabled", enabled,
+               "servers started by agents run the loops too; a supervisor always does"),
+      optional("lease_expiry", lease_expiry,
+               "seconds; ends leases and lets waiters have their turn")
+        .range(0, 86'400),
+      optional("session_liveness", session_liveness,
+               "seconds; suspends sessions without a sign of life")
+        .range(0, 86'400),
+      optional("thread_liveness", thread_liveness, "seconds; looks at the agents that run")
+        .range(0, 86'400),
+      optional("reviewer_dispatch", reviewer_dispatch,
+               "seconds; gives merge requests their reviewers")
+        .range(0, 86'400),
+      optional("mirror_refresh", mirror_refresh,
+               "seconds; writes the Markdown mirror if it is stale")
+        .range(0, 86'400),
+    };
+  }
+};
+
+/// How merge requests get reviewers by themselves.
+struct reviews_config {
+  int64_t at_once = 2;
+  int64_t rounds = 3;
+  int64_t retry_seconds = 30;
+
+  field_list fields() {
+    return {
+      optional("at_once", at_once, "reviewers of a repository at the same time").range(1, 1'000),
+      optional("rounds", rounds,
+               "reviewers that may end without a verdict before a person is asked")
+        .range(1, 100),
+      optional("retry_seconds", retry_seconds,
+               "before the second reviewer; doubled for each further")
+        .range(0, 86'400),
+    };
+  }
+};
+
 /// What a user may set for a repository, in `.codex-orch/config.json` (JSON with comments).
 struct repository_config {
   std::optional<std::string> main_branch;
   planning_rules planning;
   int64_t own_worktree_from_score = 12;
   agents_config agents;
+  reviews_config reviews;
+  loops_config loops;
 
   field_list fields() {
     return {
@@ -63,12 +116,16 @@ struct repository_config {
                "scheduler.decide_worktree says worktree from this score on")
         .at_least(0),
       optional("agents", agents, "how agents are started and looked after"),
+      optional("reviews", reviews, "how merge requests get reviewers by themselves"),
+      optional("loops", loops, "what runs by itself"),
     };
   }
 };
 
-/// Reads the file; a missing one gives the defaults. Throws `std::runtime_error` with one line that
-/// names file and key.
-repository_config read_repository_config(const std::filesystem::path& file);
+/// Reads the file; a missing one gives the defaults. `over`: an object of the same form whose
+/// members go over those of the file. Throws `std::runtime_error` with one line that names file and
+/// key.
+repository_config read_repository_config(const std::filesystem::path& file,
+                                         const json& over = json::object());
 
 } // namespace orch

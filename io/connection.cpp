@@ -106,8 +106,9 @@ connection::~connection() {
   *alive_ = false;
 }
 
-void connection::use(std::shared_ptr<const route_table> table) {
+void connection::use(std::shared_ptr<const route_table> table, const std::string& parked) {
   table_ = std::move(table);
+  parked_ = parked;
   start_what_may_start();
 }
 
@@ -390,6 +391,8 @@ void connection::finish(const slot_ptr& s, bool wrote) {
 request_error connection::without_owners() const {
   if (options_.no_repository)
     return {errc::failed_precondition, *options_.no_repository};
+  if (!parked_.empty())
+    return {errc::unavailable, parked_};
   return {errc::unavailable, "the repository is restarting; try again"};
 }
 

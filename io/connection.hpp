@@ -38,8 +38,9 @@ public:
   connection(caf::event_based_actor* self, connection_options options, sink out);
   ~connection();
 
-  /// The ways to the owners; null while they are being restarted.
-  void use(std::shared_ptr<const route_table> table);
+  /// The ways to the owners; null while they are being restarted, or `parked` says why they are
+  /// not.
+  void use(std::shared_ptr<const route_table> table, const std::string& parked = {});
 
   void on_bytes(std::string_view bytes);
   void on_end();
@@ -112,6 +113,7 @@ private:
   frame_splitter splitter_;
   mcp_session mcp_;
   std::shared_ptr<const route_table> table_;
+  std::string parked_;
   std::deque<slot_ptr> slots_;           ///< in the order of arrival, answered in it
   std::deque<slot_ptr> queued_;          ///< of these, not started yet
   std::map<uint64_t, slot_ptr> waiting_; ///< started, held open, overtaken by later ones

@@ -111,9 +111,10 @@ void event_loop::wait(bool busy) {
   auto timeout = -1;
   if (busy)
     timeout = 0;
-  else if (deadline_ != steady_clock::time_point::max())
+  else if (auto until = std::min(deadline_, wake_at_); until != steady_clock::time_point::max())
     timeout = static_cast<int>(
-      std::max<int64_t>(0, ceil<milliseconds>(deadline_ - steady_clock::now()).count()));
+      std::max<int64_t>(0, ceil<milliseconds>(until - steady_clock::now()).count()));
+  wake_at_ = steady_clock::time_point::max();
   if (::poll(wanted.data(), wanted.size(), timeout) <= 0)
     return;
   if (wanted.front().revents != 0)

@@ -44,6 +44,9 @@ public:
   /// From now on `run` returns at the latest at that moment.
   void set_deadline(std::chrono::steady_clock::time_point at) { deadline_ = at; }
 
+  /// The next round begins at the latest at that moment; counts for one round.
+  void wake_at(std::chrono::steady_clock::time_point at) { wake_at_ = at; }
+
 private:
   bool run_actors();
   void take_foreign();
@@ -62,6 +65,7 @@ private:
   int wake_;
   std::map<int, watched> watched_;
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
+  std::chrono::steady_clock::time_point wake_at_ = std::chrono::steady_clock::time_point::max();
 };
 
 /// An actor that runs in a loop's thread only, whoever sends to it, until the loop is closed.

@@ -1,7 +1,11 @@
+#include "config/supervisor_config.hpp"
 #include "io/hook.hpp"
 #include "io/install.hpp"
 #include "io/log.hpp"
 #include "io/server.hpp"
+#include "io/status.hpp"
+#include "io/stopping.hpp"
+#include "io/supervisor.hpp"
 #include "messages/catalog.hpp"
 #include "messages/tools.hpp"
 #include "messages/version.hpp"
@@ -27,6 +31,9 @@ struct command_line {
   bool as_json = false;
   bool as_table = false;
   orch::install_options install;
+  orch::status_options status;
+  std::string config;
+  std::string schema;
   std::string client;
   bool for_user = false;
   bool repo_given = false;
@@ -122,6 +129,39 @@ int print_help(const command_line& line, const std::string& usage) {
   return cannot_start;
 }
 
+CLI::App* add_supervise(CLI::App& app, command_line& line) {
+  auto supervise = app.add_subcommand(
+    "supervise", "look after the repositories of a config file, and answer requests that name one");
+  supervise->add_option("--config", line.config, "see config/supervisor.example.json")->required();
+  return supervise;
+}
+
+CLI::App* add_status(CLI::App& app, command_line& line) {
+  auto status =
+    app.add_subcommand("status", "show what runs, what is stuck and what needs a person");
+  status->add_option("--config", line.config, "for all repositories of a supervisor's config");
+  status->add_flag("--json", line.status.json, "as one JSON object");
+  status->add_flag("--watch", line.status.watch, "again with each change, until q or Ctrl-C");
+  return status;
+}
+
+int show_status(command_line& line) {
+  if (!line.config.empty() && line.repo_given)
+    throw std::runtime_error{"--repo and --config exclude each other"};
+  if (line.config.empty())
+    line.status.targets = {{"", line.serve.repo}};
+  else
+    for (const auto& target : orch::read_supervisor_config(line.config).targets)
+      line.status.targets.push_back({target.name, target.path});
+  return orch::run_status(line.status);
+}
+
+int supervise(const command_line& line) {
+  orch::set_up_log(level_of(line.log_level), line.log_file);
+  orch::take_over_process(true);
+  return orch::supervise({line.config, line.serve.connection});
+}
+
 int run(const command_line& line, bool serves) {
   orch::set_up_log(level_of(line.log_level), line.log_file);
   orch::take_over_process(serves);
@@ -150,6 +190,16 @@ int main(int argc, char** argv) {
   methods->add_flag("--markdown", line.as_table, "as a table with parameters");
   auto help = app.add_subcommand("help", "explain the program, or a method");
   help->add_option("method", line.help_method, "a method");
+  auto supervises = add_supervise(app, line);
+  auto status = add_status(app, line);
+  auto config = app.add_subcommand("config", "check a supervisor's config, or print a JSON Schema");
+  auto check = config->add_subcommand("check", "say all that is wrong in a file, by line and key");
+  check->add_option("file", line.config, "a supervisor's config")->required();
+  auto schema = config->add_subcommand("schema", "print the JSON Schema: supervisor or repository");
+  schema->add_option("which", line.schema, "supervisor or repository")
+    ->required()
+    ->check(CLI::IsMember({"supervisor", "repository"}));
+  config->require_subcommand(1);
   auto installs = add_install(app, line);
   app.add_subcommand("hook",
                      "what install has the agents' hooks run: --client codex|claude [--wait "
@@ -167,10 +217,17 @@ int main(int argc, char** argv) {
       return print_methods(line);
     if (*help)
       return print_help(line, usage);
-    if (*installs) {
-      line.repo_given = app.count("--repo") > 0;
+    line.repo_given = app.count("--repo") > 0;
+    if (*installs)
       return install(line);
-    }
+    if (*status)
+      return show_status(line);
+    if (*supervises)
+      return supervise(line);
+    if (*check)
+      return orch::print_config_check(line.config);
+    if (*schema)
+      return orch::print_config_schema(line.schema);
     auto serves = *serve || line.mode == "serve";
     if (!serves && !*once && line.mode != "once") {
       std::cerr << usage;

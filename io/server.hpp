@@ -21,9 +21,4 @@ int serve(const serve_options& options);
 /// error.
 int once(const serve_options& options, const std::string& method, const std::string& params);
 
-/// Must be called first in `main`, before any thread: keeps the real standard output for answers
-/// and points descriptor 1 at stderr, since libraries print there. `takes_signals`: blocks those
-/// that the loop of `serve` takes.
-void take_over_process(bool takes_signals);
-
 } // namespace orch

@@ -129,6 +129,13 @@ void take_apart(envelope& message, json& root) {
     return;
   }
   message.method = method->get<std::string>();
+  if (auto repo = root.find("repo"); repo != root.end()) {
+    if (!repo->is_string()) {
+      refuse("repo must be a string", "repo");
+      return;
+    }
+    message.repo = repo->get<std::string>();
+  }
   if (is_protocol_method(message.method))
     message.how = dialect::jsonrpc;
   auto params = root.find("params");

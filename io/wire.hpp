@@ -18,6 +18,7 @@ struct envelope {
   std::string id = "null"; ///< as it was written, so that it comes back unchanged
   bool has_id = false;
   std::string method;
+  std::string repo{}; ///< which repository it is for, where there are several
   json params = json::object();
   std::optional<request_error> problem; ///< why it is no request; then only the id counts
 

@@ -76,13 +76,13 @@ tmux_options terminal_of(const agents_config& config) {
 
 } // namespace
 
-workspace_files open_workspace(const fs::path& directory) {
+workspace_files open_workspace(const fs::path& directory, const json& settings) {
   workspace_files files;
   files.layout = find_repository(directory);
   auto dir = make_state_dir(files.layout.root);
   files.servers = std::make_shared<presence>(dir / "servers.lock");
   files.writers = std::make_shared<turnstile>(dir / "write.lock");
-  files.config = read_repository_config(dir / "config.json");
+  files.config = read_repository_config(dir / "config.json", settings);
   files.around = make_surroundings(files, dir);
   git_pool repositories{[layout = files.layout, servers = files.servers, file = dir / "git.lock"] {
     return git{layout, file, {servers->children_descriptor()}};
@@ -102,6 +102,9 @@ workspace_files open_workspace(const fs::path& directory) {
   files.actors.parts.around = files.around;
   files.actors.parts.agents = std::make_shared<const agent_host>(
     files.config.agents, terminal_of(files.config.agents), own_program());
+  if (files.config.loops.enabled)
+    files.actors.parts.loops =
+      std::make_shared<const loop_host>(loop_host{files.config.loops, files.config.reviews});
   files.actors.parts.open_git = [repositories]() mutable { return repositories.take(); };
   files.actors.parts.watch = [wake = dir / "wake"](std::function<void()> look) {
     return std::make_shared<wake_watch>(wake, std::move(look));

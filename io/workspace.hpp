@@ -23,7 +23,8 @@ struct workspace_files {
 
 /// Opens the repository that `directory` is in. Throws `std::exception` with one clear line (not a
 /// repository, no write access, a corrupt or newer database, a bad config); then nothing that was
-/// there before has changed.
-workspace_files open_workspace(const std::filesystem::path& directory);
+/// there before has changed. `settings` go over those of the repository's config.
+workspace_files open_workspace(const std::filesystem::path& directory,
+                               const json& settings = json::object());
 
 } // namespace orch

@@ -367,6 +367,15 @@ void end_lock(tx& t, int64_t id, const std::string& state) {
   t.run("UPDATE locks SET state = ? WHERE id = ? AND state = 'active'", state, id);
 }
 
+bool any_lease_is_over(tx& t) {
+  return t
+    .number("SELECT 1 FROM locks WHERE state = 'active' AND lease_until <= ?1 UNION ALL "
+            "SELECT 1 FROM merge_main_lock WHERE state = 'locked' AND lease_until <= ?1 LIMIT "
+            "1",
+            t.now)
+    .has_value();
+}
+
 void settle_leases(tx& t) {
   auto expired = 0;
   if (t.number("SELECT 1 FROM locks WHERE state = 'active' AND lease_until <= ? LIMIT 1", t.now))

@@ -77,4 +77,7 @@ void end_lock(tx& t, int64_t id, const std::string& state);
 /// Runs at the start of every batch, so that nobody sees a lease that is over.
 void settle_leases(tx& t);
 
+/// Is there a lease that is over and still stands as active? Only reads.
+bool any_lease_is_over(tx& t);
+
 } // namespace orch

@@ -389,6 +389,12 @@ constexpr std::string_view version_3 = R"sql(
 ALTER TABLE request_keys ADD COLUMN begun INTEGER;
 )sql";
 
+// Merge requests for which no more reviewers are started: a person was asked.
+constexpr std::string_view version_4 = R"sql(
+ALTER TABLE review_jobs ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX merge_requests_unjudged ON merge_requests(id) WHERE status = 'requested';
+)sql";
+
 constexpr std::string_view first_rows = R"sql(
 INSERT OR IGNORE INTO mirror_meta VALUES(1, 0, 0, '', 0);
 INSERT OR IGNORE INTO merge_main_lock VALUES(1, NULL, NULL, 'unlocked', 0);
@@ -399,7 +405,7 @@ INSERT OR IGNORE INTO planning_rules
 } // namespace
 
 const std::vector<std::string_view>& schema_steps() {
-  static const std::vector steps{version_1, version_2, version_3};
+  static const std::vector steps{version_1, version_2, version_3, version_4};
   return steps;
 }
 

@@ -333,18 +333,41 @@ void keep_sessions_alive(tx& t) {
   t.run("UPDATE sessions SET last_seen_at = ? WHERE server_id = ?", t.now, t.around.server);
 }
 
-void suspend_sessions_of_dead_servers(tx& t) {
+namespace {
+
+constexpr std::string_view silent_sql =
+  "server_id IS NULL AND last_seen_at + 1000000 * heartbeat_timeout_seconds < ?";
+constexpr std::string_view awake_sql =
+  "status IN ('opened', 'active_new', 'awaiting_resume', 'active_resume')";
+
+/// Those that keep sessions alive, dead or not.
+std::vector<int64_t> dead_servers(tx& t) {
   std::vector<int64_t> dead;
-  {
-    auto query =
-      t.db.prepare("SELECT DISTINCT server_id FROM sessions WHERE server_id IS NOT NULL");
-    while (query->executeStep()) {
-      auto server = query->getColumn(0).getInt64();
-      if (server != t.around.server && !t.around.alive(server))
-        dead.push_back(server);
-    }
+  auto query = t.db.prepare("SELECT DISTINCT server_id FROM sessions WHERE server_id IS NOT NULL");
+  while (query->executeStep()) {
+    auto server = query->getColumn(0).getInt64();
+    if (server != t.around.server && !t.around.alive(server))
+      dead.push_back(server);
   }
-  for (auto server : dead)
+  return dead;
+}
+
+} // namespace
+
+void suspend_silent_sessions(tx& t) {
+  suspend(t, std::string{silent_sql}, t.now.us);
+}
+
+bool any_session_to_suspend(tx& t) {
+  return !dead_servers(t).empty()
+         || t.number(
+               fmt::format("SELECT 1 FROM sessions WHERE {} AND {} LIMIT 1", awake_sql, silent_sql),
+               t.now)
+              .has_value();
+}
+
+void suspend_sessions_of_dead_servers(tx& t) {
+  for (auto server : dead_servers(t))
     suspend(t, "server_id = ?", server);
 }
 

@@ -33,6 +33,12 @@ void keep_sessions_alive(tx& t);
 /// Suspends the sessions whose server died without saying so.
 void suspend_sessions_of_dead_servers(tx& t);
 
+/// Sessions that no connection keeps alive and that gave no sign of life in time are suspended.
+void suspend_silent_sessions(tx& t);
+
+/// Would the two do anything? Only reads.
+bool any_session_to_suspend(tx& t);
+
 /// Throws unless the session exists (not_found) and is neither closed nor handed over
 /// (failed_precondition). Returns it.
 session must_be_open(tx& t, int64_t session_id);

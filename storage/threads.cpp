@@ -339,6 +339,14 @@ std::vector<thread_row> live_threads_of(tx& t, int64_t session_id) {
   return rows;
 }
 
+std::vector<int64_t> live_threads(tx& t) {
+  std::vector<int64_t> ids;
+  auto query = t.db.prepare(fmt::format("SELECT id FROM threads WHERE {} ORDER BY id", live_sql));
+  while (query->executeStep())
+    ids.push_back(query->getColumn(0).getInt64());
+  return ids;
+}
+
 std::string child_session_of(const thread_row& root) {
   return root.child_session_name.value_or(fmt::format("codex-child-{}", root.thread.id));
 }

@@ -109,6 +109,9 @@ thread_page list_children(tx& t, const thread_child_list& request);
 /// All live threads of a session, children first.
 std::vector<thread_row> live_threads_of(tx& t, int64_t session_id);
 
+/// The ids of all live threads that nobody launches right now. Only reads.
+std::vector<int64_t> live_threads(tx& t);
+
 /// The name of the tmux session that the children of a root thread share.
 std::string child_session_of(const thread_row& root);
 

@@ -358,6 +358,16 @@ TEST_CASE_METHOD(claude_agents, "claude: a killed child goes on with its convers
   comes_back_after_a_kill(*this);
 }
 
+TEST_CASE_METHOD(codex_agents, "codex: an agent that asks to log in waits for a person",
+                 "[scenario][agents]") {
+  if (!ready())
+    return;
+  write(base / "home" / "config.toml", "check_for_update_on_startup = false\n");
+  auto thread = spawn(open(), "Say something.");
+  reach(thread["id"], {"waiting_user_answer"});
+  CHECK(mentions(look(thread["id"])["evidence"], "log in"));
+}
+
 TEST_CASE_METHOD(codex_agents, "codex: the root thread is made once and can be watched",
                  "[scenario][agents]") {
   is_a_root_thread(*this);
