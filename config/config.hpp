@@ -48,12 +48,24 @@ struct agents_config {
   }
 };
 
+/// The record of what has changed.
+struct events_config {
+  int64_t keep_hours = 168;
+
+  field_list fields() {
+    return {
+      optional("keep_hours", keep_hours, "how long events are kept").range(1, 87'600),
+    };
+  }
+};
+
 /// What a user may set for a repository, in `.codex-orch/config.json` (JSON with comments).
 struct repository_config {
   std::optional<std::string> main_branch;
   planning_rules planning;
   int64_t own_worktree_from_score = 12;
   agents_config agents;
+  events_config events;
 
   field_list fields() {
     return {
@@ -63,6 +75,7 @@ struct repository_config {
                "scheduler.decide_worktree says worktree from this score on")
         .at_least(0),
       optional("agents", agents, "how agents are started and looked after"),
+      optional("events", events, "the record of what has changed"),
     };
   }
 };

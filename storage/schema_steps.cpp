@@ -389,6 +389,19 @@ constexpr std::string_view version_3 = R"sql(
 ALTER TABLE request_keys ADD COLUMN begun INTEGER;
 )sql";
 
+// What changed, in the order of the commits. A number is never given twice, so that whoever has
+// read up to one knows what is new.
+constexpr std::string_view version_4 = R"sql(
+CREATE TABLE events(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  ids TEXT NOT NULL,
+  session_id INTEGER,
+  thread_id INTEGER,
+  server_id INTEGER NOT NULL);
+)sql";
+
 constexpr std::string_view first_rows = R"sql(
 INSERT OR IGNORE INTO mirror_meta VALUES(1, 0, 0, '', 0);
 INSERT OR IGNORE INTO merge_main_lock VALUES(1, NULL, NULL, 'unlocked', 0);
@@ -399,7 +412,7 @@ INSERT OR IGNORE INTO planning_rules
 } // namespace
 
 const std::vector<std::string_view>& schema_steps() {
-  static const std::vector steps{version_1, version_2, version_3};
+  static const std::vector steps{version_1, version_2, version_3, version_4};
   return steps;
 }
 
