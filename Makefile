@@ -33,7 +33,7 @@ fmt:
 
 fmt-check:
 	@scripts/bootstrap.sh --tidy
-	clang-format --dry-run -Werror $(SOURCES)
+	@clang-format --dry-run -Werror $(SOURCES)
 
 # Static analysis of the program's sources; takes some minutes. clang-tidy cannot read the headers
 # that g++ precompiled, so it gets compile commands without them.

@@ -34,6 +34,8 @@ struct tree {
   std::function<std::shared_ptr<git>()> open_git;
   /// Calls back, in another thread, when waiters should look again; until the result is dropped.
   std::function<std::shared_ptr<void>(std::function<void()>)> watch;
+  /// The same, when there may be new events.
+  std::function<std::shared_ptr<void>(std::function<void()>)> watch_events;
   std::shared_ptr<const agent_host> agents{}; ///< without: no agents are looked after
   std::shared_ptr<const loop_host> loops{};   ///< without: nothing runs by itself
   /// Set when these owners end: whoever waits in a thread of its own gives up.
@@ -64,14 +66,16 @@ public:
   auto store(Work work) -> std::invoke_result_t<Work, tx&> {
     using result = std::invoke_result_t<Work, tx&>;
     if constexpr (std::is_void_v<result>) {
-      ask({[work](tx& t) {
+      ask({[this, work](tx& t) {
+             t.asked_by(from);
              work(t);
              return caf::make_message(done{});
            },
            false});
     } else {
       auto slot = std::make_shared<std::optional<result>>();
-      ask({[work, slot](tx& t) {
+      ask({[this, work, slot](tx& t) {
+             t.asked_by(from);
              *slot = work(t);
              return caf::make_message(done{});
            },

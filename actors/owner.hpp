@@ -24,6 +24,7 @@ typename M::result apply_work(tx& t, const call<M>& asked, const Work& work) {
 template <request M, class Work>
 transaction transaction_for(call<M> asked, Work work) {
   return {[asked = std::move(asked), work](tx& t) {
+            t.asked_by(asked.from);
             return caf::make_message(
               once_per_key(t, asked, [&] { return apply_work(t, asked, work); }));
           },

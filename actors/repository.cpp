@@ -58,11 +58,13 @@ void start(self_pointer self) {
   table->merges = system.spawn<caf::lazy_init>(merge_queue, parts);
   table->mirror = system.spawn<caf::lazy_init>(mirror, parts);
   table->threads = system.spawn<caf::lazy_init>(threads, parts);
+  table->events = system.spawn<caf::lazy_init>(events, parts);
   add(table->sessions);
   add(table->locks);
   add(table->merges);
   add(table->mirror);
   add(table->threads);
+  add(table->events);
   add(system.spawn<caf::lazy_init>(inbox, parts));
   add(system.spawn<caf::lazy_init>(reviewers, parts));
   add(system.spawn<caf::lazy_init>(runtime, parts));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/events.hpp"
 #include "actors/locks.hpp"
 #include "actors/merge_queue.hpp"
 #include "actors/mirror.hpp"
@@ -20,6 +21,7 @@ struct route_table {
   merge_actor merges;
   mirror_actor mirror;
   thread_actor threads;
+  event_actor events;
 };
 
 /// Tells a listener how its requests can be answered from now on.

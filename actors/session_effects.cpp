@@ -82,7 +82,7 @@ opened_session open_for_resume(effects& fx, const session_open& request) {
     opened.main_worktree = ensure_main_worktree(t, branch);
     made.main_worktree_id = opened.main_worktree->id;
     insert_session(t, made, request.heartbeat_timeout_seconds, fx.from);
-    t.changed();
+    t.changed("session.opened", {{"session_id", made.id}});
     suspend_sessions_of_dead_servers(t);
     opened.session = made;
     opened.action_required = "select_resume_candidate";

@@ -99,6 +99,13 @@ thread_actor::behavior_type threads(self_pointer self, tree parts) {
       if (found != self->state.cancelled.end())
         *found->second = true;
     },
+    [=](const kept_thread& x) -> caf::result<thread> {
+      auto work = [x](tx& t) {
+        return caf::make_message(t.get<thread>("threads", x.thread_id, "thread"));
+      };
+      auto promise = self->make_response_promise<thread>();
+      return promise.delegate(parts.reader, transaction{work, true});
+    },
   };
 }
 

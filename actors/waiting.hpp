@@ -161,6 +161,7 @@ private:
 
   template <request M, class Start>
   static wait_begun begin_wait(tx& t, const call<M>& asked, const Start& start) {
+    t.asked_by(asked.from);
     const auto& key = asked.from.request_key;
     auto params = key ? to_json_text(asked.params) : std::string{};
     if (key) {

@@ -34,7 +34,7 @@ worktree plan_only(effects& fx, worktree row) {
     auto made = row;
     made.status = "planned";
     insert_worktree(t, made, "");
-    t.changed();
+    t.changed("worktree.planned", {{"worktree_id", made.id}});
     fx.conclude(t, made);
     return made;
   });
@@ -161,7 +161,9 @@ worktree make_worktree(effects& fx, const new_worktree& wanted,
         t.run("UPDATE worktrees SET slug = ? WHERE id = ?", *wanted.slug, row.id);
       also(t, row);
       forget_intent(t, intended.id);
-      t.changed();
+      // A session is opened with its worktree, which is one change.
+      t.changed(row.kind == "session_root" ? "session.opened" : "worktree.created",
+                {{"worktree_id", row.id}, {"session_id", row.owner_session_id.value_or(0)}});
       return row;
     });
   } catch (...) {

@@ -99,6 +99,17 @@ struct reviews_config {
   }
 };
 
+/// The record of what has changed.
+struct events_config {
+  int64_t keep_hours = 168;
+
+  field_list fields() {
+    return {
+      optional("keep_hours", keep_hours, "how long events are kept").range(1, 87'600),
+    };
+  }
+};
+
 /// What a user may set for a repository, in `.codex-orch/config.json` (JSON with comments).
 struct repository_config {
   std::optional<std::string> main_branch;
@@ -107,6 +118,7 @@ struct repository_config {
   agents_config agents;
   reviews_config reviews;
   loops_config loops;
+  events_config events;
 
   field_list fields() {
     return {
@@ -118,6 +130,7 @@ struct repository_config {
       optional("agents", agents, "how agents are started and looked after"),
       optional("reviews", reviews, "how merge requests get reviewers by themselves"),
       optional("loops", loops, "what runs by itself"),
+      optional("events", events, "the record of what has changed"),
     };
   }
 };

@@ -57,6 +57,15 @@ std::optional<int64_t> session_in(const json& value) {
   return std::stoll(text);
 }
 
+std::optional<int64_t> session_asking(const method_info& m, const json& params) {
+  for (const auto& f : m.params->fields) {
+    auto given = f.is_session ? params.find(f.name) : params.end();
+    if (given != params.end())
+      return session_in(*given);
+  }
+  return {};
+}
+
 /// Takes `request_key` out of the parameters of a method that writes; every such method has it.
 std::optional<std::string> take_request_key(const method_info& m, json& params) {
   auto found = params.find("request_key");
@@ -99,7 +108,9 @@ request_error unknown_method(const std::string& name) {
 
 connection::connection(caf::event_based_actor* self, connection_options options, sink out)
   : self_{self}, options_{std::move(options)}, out_{std::move(out)}, splitter_{options_.most_bytes},
-    mcp_{options_.profile} {
+    mcp_{options_.profile}, subscribed_{self, ++last_ticket, [this](const std::string& uri) {
+                                          write_line(notices_framed_, resource_updated_line(uri));
+                                        }} {
 }
 
 connection::~connection() {
@@ -109,6 +120,7 @@ connection::~connection() {
 void connection::use(std::shared_ptr<const route_table> table, const std::string& parked) {
   table_ = std::move(table);
   parked_ = parked;
+  subscribed_.use(table_ ? table_->events : event_actor{});
   start_what_may_start();
 }
 
@@ -198,6 +210,8 @@ void connection::take_protocol_message(const slot_ptr& s) {
     send(*s, result_line(s->asked, direct->json_text));
   else if (auto error = std::get_if<protocol_error>(&reply))
     send(*s, protocol_error_line(s->asked, *error));
+  else if (auto subscription = std::get_if<resource_subscription>(&reply))
+    subscribe(s, *subscription);
   else if (auto read = std::get_if<resource_read>(&reply)) {
     s->resource = std::move(*read);
     queue(s);
@@ -207,6 +221,24 @@ void connection::take_protocol_message(const slot_ptr& s) {
     s->method = call->method;
     s->params = std::move(call->params);
     queue(s);
+  }
+}
+
+void connection::subscribe(const slot_ptr& s, const resource_subscription& asked) {
+  if (options_.no_repository) {
+    send(*s, error_line(s->asked, without_owners()));
+    return;
+  }
+  notices_framed_ = s->framed;
+  auto done = [this, s, alive = alive_] {
+    if (*alive)
+      send(*s, result_line(s->asked, "{}"));
+  };
+  if (asked.wanted) {
+    subscribed_.add(asked.uri, done);
+  } else {
+    subscribed_.remove(asked.uri);
+    done();
   }
 }
 
@@ -237,6 +269,12 @@ void connection::read_resource(const slot_ptr& s) {
   if (s->resource->is_mirror) {
     self_->request(table_->mirror, caf::infinite, mirror_text{})
       .then([read](const std::string& markdown) { read("text/markdown", markdown); },
+            [failed](const caf::error& e) { failed(from_caf_error(e)); });
+    return;
+  }
+  if (s->resource->thread_id) {
+    self_->request(table_->threads, caf::infinite, kept_thread{*s->resource->thread_id})
+      .then([read](const thread& x) { read("application/json", to_json_text(x)); },
             [failed](const caf::error& e) { failed(from_caf_error(e)); });
     return;
   }
@@ -272,6 +310,7 @@ void connection::cancel(const std::string& id) {
       caf::anon_send(table_->locks, cancel_wait{ticket});
       caf::anon_send(table_->merges, cancel_wait{ticket});
       caf::anon_send(table_->threads, cancel_wait{ticket});
+      caf::anon_send(table_->events, cancel_wait{ticket});
     }
   }
 }
@@ -317,6 +356,7 @@ void connection::start(const slot_ptr& s, const method_info& m) {
   from.lasting = options_.lasting;
   from.thread_id = options_.thread_id;
   from.client = mcp_.client_hint(s->asked);
+  from.session_id = session_asking(m, s->params);
   if (!table_) {
     refuse(s, without_owners());
     return;
@@ -420,9 +460,12 @@ void connection::flush_answers() {
 }
 
 void connection::send(const slot& s, const std::string& line) {
-  if (s.silent)
-    return;
-  if (s.framed) {
+  if (!s.silent)
+    write_line(s.framed, line);
+}
+
+void connection::write_line(bool framed, const std::string& line) {
+  if (framed) {
     out_.write(fmt::format("Content-Length: {}\r\n\r\n{}", line.size(), line));
   } else {
     out_.write(line);

@@ -3,6 +3,7 @@
 #include "actors/repository.hpp"
 #include "io/frames.hpp"
 #include "io/mcp.hpp"
+#include "io/subscriptions.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -92,6 +93,7 @@ private:
   void take_message(const slot_ptr& s);
   void take_protocol_message(const slot_ptr& s);
   void read_resource(const slot_ptr& s);
+  void subscribe(const slot_ptr& s, const resource_subscription& asked);
   void cancel(const std::string& id);
 
   void queue(const slot_ptr& s);
@@ -106,12 +108,15 @@ private:
   void answer(const slot_ptr& s, std::string line);
   void flush_answers();
   void send(const slot& s, const std::string& line);
+  void write_line(bool framed, const std::string& line);
 
   caf::event_based_actor* self_;
   connection_options options_;
   sink out_;
   frame_splitter splitter_;
   mcp_session mcp_;
+  subscriptions subscribed_;
+  bool notices_framed_ = false;
   std::shared_ptr<const route_table> table_;
   std::string parked_;
   std::deque<slot_ptr> slots_;           ///< in the order of arrival, answered in it

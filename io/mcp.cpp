@@ -35,8 +35,10 @@ json server_info() {
     {"name", "codex-orchestrator"}, {"title", "Codex Orchestrator"}, {"version", program_version}};
 }
 
-json capabilities() {
-  return {{"tools", json::object()}, {"resources", json::object()}, {"prompts", json::object()}};
+/// Of the ways to hear of changes the stateless era has another one, which is not offered.
+json capabilities(bool modern) {
+  auto resources = modern ? json::object() : json{{"subscribe", true}};
+  return {{"tools", json::object()}, {"resources", resources}, {"prompts", json::object()}};
 }
 
 const json* meta_of(const envelope& message) {
@@ -171,6 +173,14 @@ mcp_reply list_resources(bool modern) {
                     {"name", "status"},
                     {"description", "sessions, locks and merge queue now"},
                     {"mimeType", "application/json"}},
+                   {{"uri", "orch://locks"},
+                    {"name", "locks"},
+                    {"description", "the leases on paths now"},
+                    {"mimeType", "application/json"}},
+                   {{"uri", "orch://merge-queue"},
+                    {"name", "merge queue"},
+                    {"description", "the merges into main, newest first"},
+                    {"mimeType", "application/json"}},
                    {{"uri", "orch://mirror"},
                     {"name", "mirror"},
                     {"description", "the whole state as Markdown"},
@@ -184,8 +194,64 @@ mcp_reply list_templates(bool modern) {
       {{{"uriTemplate", "orch://tasks/{id}"}, {"name", "task"}, {"mimeType", "application/json"}},
        {{"uriTemplate", "orch://sessions/{id}"},
         {"name", "session"},
+        {"mimeType", "application/json"}},
+       {{"uriTemplate", "orch://threads/{id}"},
+        {"name", "thread"},
+        {"description", "an agent as it was last seen"},
         {"mimeType", "application/json"}}}}},
     modern, true);
+}
+
+/// The resource of that URI, if it has the form of one.
+std::optional<resource_read> find_resource(const std::string& uri) {
+  auto id_behind = [&](std::string_view prefix) -> std::optional<int64_t> {
+    auto digits = uri.substr(std::min(prefix.size(), uri.size()));
+    if (!uri.starts_with(prefix) || digits.empty() || digits.size() > 18
+        || digits.find_first_not_of("0123456789") != std::string::npos)
+      return {};
+    return std::stoll(digits);
+  };
+  json page{{"limit", page_over_mcp}};
+  if (uri == "orch://status")
+    return resource_read{uri,
+                         {{"workspace", {"workspace.init"}},
+                          {"sessions", {"session.list", page}},
+                          {"locks", {"lock.list", page}},
+                          {"merge_queue", {"merge.main.list", page}},
+                          {"mirror", {"mirror.status"}}}};
+  if (uri == "orch://mirror")
+    return resource_read{uri, {}, true};
+  if (uri == "orch://locks")
+    return resource_read{uri, {{"", {"lock.list"}}}};
+  if (uri == "orch://merge-queue")
+    return resource_read{uri, {{"", {"merge.main.list"}}}};
+  if (auto id = id_behind("orch://tasks/"))
+    return resource_read{uri, {{"", {"task.get", {{"task_id", *id}}}}}};
+  if (auto id = id_behind("orch://sessions/"))
+    return resource_read{uri, {{"", {"session.context", {{"session_id", *id}}}}}};
+  if (auto id = id_behind("orch://threads/"))
+    return resource_read{uri, {}, false, id};
+  return {};
+}
+
+mcp_reply no_resource(const std::string& uri, bool modern) {
+  return protocol_error{
+    modern ? -32602 : -32002, fmt::format("resource {} not found", uri), {{"uri", uri}}};
+}
+
+mcp_reply read_resource(const envelope& message) {
+  auto uri = text_member(message.params, "uri");
+  auto found = find_resource(uri);
+  if (!found)
+    return no_resource(uri, is_modern(message));
+  return std::move(*found);
+}
+
+mcp_reply subscribe(const envelope& message, bool wanted) {
+  auto uri = text_member(message.params, "uri");
+  if (!find_resource(uri))
+    return no_resource(uri, false);
+  return resource_subscription{uri, wanted};
 }
 
 mcp_reply list_prompts(bool modern) {
@@ -246,6 +312,8 @@ mcp_reply mcp_session::handle(const envelope& message) {
     return list_templates(modern);
   if (method == "resources/read")
     return read_resource(message);
+  if (!modern && (method == "resources/subscribe" || method == "resources/unsubscribe"))
+    return subscribe(message, method == "resources/subscribe");
   if (method == "prompts/list")
     return list_prompts(modern);
   if (method == "prompts/get")
@@ -274,7 +342,7 @@ mcp_reply mcp_session::initialize(const envelope& message) {
       info != message.params.end() && info->is_object())
     client_name_ = text_member(*info, "name").substr(0, 200);
   return result({{"protocolVersion", known ? wanted : std::string{legacy_versions.front()}},
-                 {"capabilities", capabilities()},
+                 {"capabilities", capabilities(false)},
                  {"serverInfo", server_info()},
                  {"instructions", instructions}},
                 false, false);
@@ -283,7 +351,7 @@ mcp_reply mcp_session::initialize(const envelope& message) {
 mcp_reply mcp_session::discover() const {
   // A dual-era client probes with this line first; whatever version it names, it gets the list.
   json found{{"supportedVersions", {modern_version}},
-             {"capabilities", capabilities()},
+             {"capabilities", capabilities(true)},
              {"instructions", instructions},
              {"_meta", {{"io.modelcontextprotocol/serverInfo", server_info()}}}};
   found["serverInfo"] = server_info();
@@ -328,34 +396,6 @@ mcp_reply mcp_session::call_tool(const envelope& message) const {
   return tool_call{std::string{found->about->name}, std::move(arguments)};
 }
 
-mcp_reply mcp_session::read_resource(const envelope& message) const {
-  auto uri = text_member(message.params, "uri");
-  auto id_behind = [&](std::string_view prefix) -> std::optional<int64_t> {
-    auto digits = uri.substr(std::min(prefix.size(), uri.size()));
-    if (!uri.starts_with(prefix) || digits.empty() || digits.size() > 18
-        || digits.find_first_not_of("0123456789") != std::string::npos)
-      return {};
-    return std::stoll(digits);
-  };
-  json page{{"limit", page_over_mcp}};
-  if (uri == "orch://status")
-    return resource_read{uri,
-                         {{"workspace", {"workspace.init"}},
-                          {"sessions", {"session.list", page}},
-                          {"locks", {"lock.list", page}},
-                          {"merge_queue", {"merge.main.list", page}},
-                          {"mirror", {"mirror.status"}}}};
-  if (uri == "orch://mirror")
-    return resource_read{uri, {}, true};
-  if (auto id = id_behind("orch://tasks/"))
-    return resource_read{uri, {{"", {"task.get", {{"task_id", *id}}}}}};
-  if (auto id = id_behind("orch://sessions/"))
-    return resource_read{uri, {{"", {"session.context", {{"session_id", *id}}}}}};
-  return protocol_error{is_modern(message) ? -32602 : -32002,
-                        fmt::format("resource {} not found", uri),
-                        {{"uri", uri}}};
-}
-
 bool is_modern(const envelope& message) {
   auto meta = meta_of(message);
   return meta && meta->contains(version_key);
@@ -385,6 +425,12 @@ std::string resource_result(const std::string& uri, std::string_view mime_type,
     read["cacheScope"] = "private";
   }
   return read.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string resource_updated_line(const std::string& uri) {
+  return json{
+    {"jsonrpc", "2.0"}, {"method", "notifications/resources/updated"}, {"params", {{"uri", uri}}}}
+    .dump();
 }
 
 std::string protocol_error_line(const envelope& to, const protocol_error& error) {

@@ -21,6 +21,13 @@ struct resource_read {
   std::string uri;
   std::vector<std::pair<std::string, tool_call>> parts; ///< a single part with key "" is the whole
   bool is_mirror = false;                               ///< the Markdown, not a method
+  std::optional<int64_t> thread_id{};                   ///< that thread as it was last seen
+};
+
+/// The client wants to hear of changes of a resource, or no longer.
+struct resource_subscription {
+  std::string uri;
+  bool wanted = true;
 };
 
 /// Nothing is to be answered.
@@ -44,7 +51,7 @@ struct protocol_error {
 };
 
 using mcp_reply = std::variant<no_answer, direct_result, protocol_error, tool_call, resource_read,
-                               cancelled_request>;
+                               resource_subscription, cancelled_request>;
 
 /// The Model Context Protocol side of one connection: both eras on the same routes, the legacy one
 /// with `initialize` (2024-11-05 to 2025-11-25) and the stateless one (2026-07-28).
@@ -67,7 +74,6 @@ private:
   mcp_reply discover() const;
   json list_tools() const;
   mcp_reply call_tool(const envelope& message) const;
-  mcp_reply read_resource(const envelope& message) const;
 
   std::string profile_;
   std::string client_name_;
@@ -84,6 +90,9 @@ std::string tool_error(const request_error& error, bool modern);
 /// The result of `resources/read`.
 std::string resource_result(const std::string& uri, std::string_view mime_type,
                             std::string_view text, bool modern);
+
+/// Tells that a resource has changed.
+std::string resource_updated_line(const std::string& uri);
 
 std::string protocol_error_line(const envelope& to, const protocol_error& error);
 

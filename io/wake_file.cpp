@@ -19,7 +19,8 @@ namespace {
   throw std::system_error{errno, std::generic_category(), what};
 }
 
-void watch_until_stopped(int inotify, int stop, const std::function<void()>& on_touch) {
+void watch_until_stopped(int inotify, int stop, const std::function<void()>& on_touch,
+                         std::chrono::milliseconds pause) {
   std::array<pollfd, 2> wanted{{{inotify, POLLIN, 0}, {stop, POLLIN, 0}}};
   while (wanted[1].revents == 0) {
     if (::poll(wanted.data(), wanted.size(), -1) < 0 || wanted[0].revents == 0)
@@ -29,6 +30,8 @@ void watch_until_stopped(int inotify, int stop, const std::function<void()>& on_
     while (::read(inotify, events.data(), events.size()) > 0) {
     }
     on_touch();
+    if (pause.count() > 0)
+      ::poll(&wanted[1], 1, static_cast<int>(pause.count()));
   }
 }
 
@@ -42,7 +45,8 @@ void touch_wake_file(const std::filesystem::path& file) {
     ::close(fd);
 }
 
-wake_watch::wake_watch(const std::filesystem::path& file, std::function<void()> on_touch)
+wake_watch::wake_watch(const std::filesystem::path& file, std::function<void()> on_touch,
+                       std::chrono::milliseconds pause)
   : inotify_{::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)}, stop_{::eventfd(0, EFD_CLOEXEC)} {
   touch_wake_file(file);
   if (inotify_ < 0 || stop_ < 0 || ::inotify_add_watch(inotify_, file.c_str(), IN_ATTRIB) < 0) {
@@ -52,8 +56,9 @@ wake_watch::wake_watch(const std::filesystem::path& file, std::function<void()> 
     errno = problem;
     fail("inotify");
   }
-  thread_ = std::thread{
-    [this, on_touch = std::move(on_touch)] { watch_until_stopped(inotify_, stop_, on_touch); }};
+  thread_ = std::thread{[this, pause, on_touch = std::move(on_touch)] {
+    watch_until_stopped(inotify_, stop_, on_touch, pause);
+  }};
 }
 
 wake_watch::~wake_watch() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -15,8 +16,10 @@ void touch_wake_file(const std::filesystem::path& file);
 class wake_watch {
 public:
   /// Everything that happens after the constructor has returned is told to `on_touch`, which runs
-  /// in the watching thread. Throws `std::system_error`.
-  wake_watch(const std::filesystem::path& file, std::function<void()> on_touch);
+  /// in the watching thread; what happens within `pause` of a call is told by one more after it.
+  /// Throws `std::system_error`.
+  wake_watch(const std::filesystem::path& file, std::function<void()> on_touch,
+             std::chrono::milliseconds pause = {});
   ~wake_watch();
   wake_watch(const wake_watch&) = delete;
   wake_watch& operator=(const wake_watch&) = delete;

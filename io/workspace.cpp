@@ -23,6 +23,9 @@ constexpr std::string_view excluded = "/.codex-orch/";
 /// A git program that a dead server has left behind ends by itself in this time, or it hangs.
 constexpr std::chrono::seconds patience_with_orphans{10};
 
+/// While others write without a pause, those who follow events look at most this often.
+constexpr std::chrono::milliseconds between_looks_at_events{5};
+
 timestamp wall_time() {
   auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count()};
@@ -61,6 +64,8 @@ std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, co
   };
   around->now = wall_time;
   around->wake = [file = dir / "wake"] { touch_wake_file(file); };
+  around->wake_events = [file = dir / "events.wake"] { touch_wake_file(file); };
+  around->keep_events_hours = config.events.keep_hours;
   around->most_tokens_per_slice = config.planning.max_tokens_per_slice;
   around->most_files_per_slice = config.planning.max_files_per_slice;
   around->own_worktree_from_score = config.own_worktree_from_score;
@@ -108,6 +113,9 @@ workspace_files open_workspace(const fs::path& directory, const json& settings) 
   files.actors.parts.open_git = [repositories]() mutable { return repositories.take(); };
   files.actors.parts.watch = [wake = dir / "wake"](std::function<void()> look) {
     return std::make_shared<wake_watch>(wake, std::move(look));
+  };
+  files.actors.parts.watch_events = [wake = dir / "events.wake"](std::function<void()> look) {
+    return std::make_shared<wake_watch>(wake, std::move(look), between_looks_at_events);
   };
   return files;
 }

@@ -1,5 +1,6 @@
 #include "messages/catalog.hpp"
 
+#include "messages/events.hpp"
 #include "messages/inbox.hpp"
 #include "messages/locks.hpp"
 #include "messages/merge_queue.hpp"
@@ -86,7 +87,7 @@ const std::vector<method_info>& catalog() {
   static const auto all =
     methods_of<workspace_methods, session_methods, task_methods, plan_methods, worktree_methods,
                lock_methods, merge_methods, review_methods, runtime_methods, thread_methods,
-               inbox_methods, mirror_methods>();
+               inbox_methods, mirror_methods, event_methods>();
   return all;
 }
 

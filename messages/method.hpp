@@ -50,6 +50,7 @@ struct caller {
   std::optional<std::string> request_key; ///< do it once, however often it is asked
   std::optional<std::string> client;      ///< what the client says of itself; a hint, not trusted
   std::optional<int64_t> thread_id;       ///< the agent thread that started this server, if one did
+  std::optional<int64_t> session_id;      ///< the session that asks, as far as the parameters say
 };
 
 /// A request on its way to the actor that owns the method.

@@ -29,7 +29,8 @@ const std::vector<tool_profile>& tool_profiles() {
       "merge.request",
       "merge.main.request",
       "merge.main.status",
-      "merge.review.thread_status"}},
+      "merge.review.thread_status",
+      "events.tail"}},
     {"worker",
      {"work.current_ref", "work.current_ref.ack", "resume.next", "task.get", "task.list",
       "case.begin", "step.check", "case.complete", "lock.acquire", "lock.acquire_many",
@@ -68,8 +69,8 @@ const std::vector<tool_group>& tool_groups() {
     {"orch_merge", "Reviews and the merge queue.", {"merge."}},
     {"orch_inbox", "Messages between threads.", {"inbox."}},
     {"orch_system",
-     "The repository, its runtime and its mirror.",
-     {"workspace.", "runtime.", "mirror."}},
+     "The repository, its runtime, its mirror, and what changes.",
+     {"workspace.", "runtime.", "mirror.", "events."}},
   };
   return groups;
 }

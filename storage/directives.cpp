@@ -30,7 +30,7 @@ std::string words_of(tx& t, const inbox_message& message) {
 directive insert_directive(tx& t, directive made) {
   made.created_at = made.updated_at = t.now;
   t.insert("directives", made);
-  t.changed();
+  t.changed("directive.stored", {{"directive_id", made.id}, {"thread_id", made.thread_id}});
   t.wake_waiters(); // whoever looks after the thread may be another process
   return made;
 }
@@ -102,7 +102,7 @@ void note_delivery(tx& t, int64_t directive_id, const std::string& state,
     return;
   t.run("UPDATE directives SET state = ?, error_message = ?, updated_at = ? WHERE id = ?", state,
         error_message, t.now, directive_id);
-  t.changed();
+  t.changed("directive.updated", {{"directive_id", found.id}, {"thread_id", found.thread_id}});
   // Of a program that tells nothing there will be no more to know.
   auto over = state == "seen" || (state == "submitted" && error_message);
   if (over && found.inbox_message_id)

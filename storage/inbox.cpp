@@ -39,7 +39,9 @@ inbox_answer send_to_inbox(tx& t, const inbox_send& request) {
   made.message = request.message;
   made.created_at = t.now;
   t.insert("inbox_messages", made);
-  t.changed();
+  t.changed("inbox.sent", {{"message_id", made.id},
+                           {"sender_thread_id", made.sender_thread_id},
+                           {"receiver_thread_id", made.receiver_thread_id}});
   t.wake_waiters(); // the receiver may be at rest, in whatever process looks after it
   return {made};
 }
@@ -60,7 +62,8 @@ inbox_answer deliver_message(tx& t, const inbox_deliver& request) {
     found.status = "delivered";
     found.delivered_at = t.now;
     t.update("inbox_messages", found);
-    t.changed();
+    t.changed("inbox.delivered",
+              {{"message_id", found.id}, {"receiver_thread_id", found.receiver_thread_id}});
   }
   return {found};
 }

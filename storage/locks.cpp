@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <fstream>
 
 namespace orch {
@@ -93,6 +94,17 @@ std::optional<lock> own_lock(tx& t, const lock_scope& scope, const std::string& 
     scope.scope_path, owner, scope.scope_type);
 }
 
+/// Owners are free text; those that are ids of sessions are named as such.
+int64_t session_of(const std::string& owner) {
+  int64_t id = 0;
+  auto [end, problem] = std::from_chars(owner.data(), owner.data() + owner.size(), id);
+  return problem == std::errc{} && end == owner.data() + owner.size() ? id : 0;
+}
+
+void note_lock(tx& t, std::string_view kind, const lock& about) {
+  t.changed(kind, {{"lock_id", about.id}, {"session_id", session_of(about.owner_session)}});
+}
+
 lock grant(tx& t, const lock_scope& scope, const wanted_locks& wanted) {
   auto granted = own_lock(t, scope, wanted.owner).value_or(lock{});
   granted.scope_type = scope.scope_type;
@@ -102,13 +114,14 @@ lock grant(tx& t, const lock_scope& scope, const wanted_locks& wanted) {
   granted.lease_until = plus_seconds(t.now, wanted.ttl_seconds);
   granted.heartbeat_at = t.now;
   granted.state = "active";
-  if (granted.id == 0)
+  auto is_new = granted.id == 0;
+  if (is_new)
     t.insert("locks", granted);
   else
     t.update("locks", granted);
   t.run("UPDATE locks SET ttl_seconds = ? WHERE id = ? AND ttl_seconds <> ?", wanted.ttl_seconds,
         granted.id, wanted.ttl_seconds);
-  t.changed();
+  note_lock(t, is_new ? "lock.acquired" : "lock.renewed", granted);
   return granted;
 }
 
@@ -302,7 +315,7 @@ lock heartbeat_lock(tx& t, const lock_heartbeat& request) {
   held.heartbeat_at = t.now;
   t.run("UPDATE locks SET lease_until = ?, heartbeat_at = ?, ttl_seconds = ? WHERE id = ?",
         held.lease_until, held.heartbeat_at, ttl, held.id);
-  t.changed();
+  note_lock(t, "lock.renewed", held);
   if (t.number("SELECT 1 FROM waiters LIMIT 1"))
     t.wake_waiters(); // the lease may end earlier now than they were told
   return held;
@@ -311,7 +324,7 @@ lock heartbeat_lock(tx& t, const lock_heartbeat& request) {
 lock release_lock(tx& t, const lock_release& request) {
   auto held = get_active(t, request.lock_id, request.owner_session);
   end_lock(t, held.id, "released");
-  t.changed();
+  note_lock(t, "lock.released", held);
   give_waiters_their_turn(t);
   held.state = "released";
   return held;
@@ -339,10 +352,13 @@ lock_page list_locks(tx& t, const lock_list& request) {
 }
 
 void release_locks_of(tx& t, const std::string& owner) {
-  auto released = t.run(
-    "UPDATE locks SET state = 'released' WHERE owner_session = ? AND state = 'active'", owner);
+  auto released = t.numbers("UPDATE locks SET state = 'released' WHERE owner_session = ? AND state "
+                            "= 'active' RETURNING id",
+                            owner);
+  for (auto id : released)
+    t.changed("lock.released", {{"lock_id", id}, {"session_id", session_of(owner)}});
   forget_waiters_of(t, owner);
-  if (released > 0)
+  if (!released.empty())
     give_waiters_their_turn(t);
 }
 
@@ -377,14 +393,15 @@ bool any_lease_is_over(tx& t) {
 }
 
 void settle_leases(tx& t) {
-  auto expired = 0;
+  auto before = t.changes();
   if (t.number("SELECT 1 FROM locks WHERE state = 'active' AND lease_until <= ? LIMIT 1", t.now))
-    expired = t.run(
-      "UPDATE locks SET state = 'expired' WHERE state = 'active' AND lease_until <= ?", t.now);
-  expired += end_main_lease_in_time(t) ? 1 : 0;
-  for (int i = 0; i < expired; ++i)
-    t.changed();
-  if (expired > 0)
+    for (auto id : t.numbers("UPDATE locks SET state = 'expired' WHERE state = 'active' AND "
+                             "lease_until <= ? RETURNING id",
+                             t.now))
+      t.changed("lock.expired", {{"lock_id", id}});
+  if (end_main_lease_in_time(t))
+    t.changed("main_lock.expired");
+  if (t.changes() > before)
     give_waiters_their_turn(t);
 }
 

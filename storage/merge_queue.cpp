@@ -51,7 +51,7 @@ merge_request_record create_merge_request(tx& t, const merge_request& request) {
   made.notes = request.notes;
   made.created_at = made.updated_at = t.now;
   t.insert("merge_requests", made);
-  t.changed();
+  t.changed("merge.requested", {{"merge_request_id", made.id}, {"task_id", made.feature_task_id}});
   return made;
 }
 
@@ -120,7 +120,9 @@ main_merge_request queue_main_merge(tx& t, const merge_main_request& request,
   made.head_sha = head;
   made.created_at = made.updated_at = t.now;
   t.insert("merge_main_queue", made);
-  t.changed();
+  t.changed("merge.queued", {{"request_id", made.id},
+                             {"worktree_id", made.from_worktree_id},
+                             {"session_id", made.session_id}});
   return made;
 }
 
@@ -164,7 +166,7 @@ main_merge_request cancel_main_merge(tx& t, const merge_main_cancel& request) {
   entry.state = "cancelled";
   entry.completed_at = entry.updated_at = t.now;
   t.update("merge_main_queue", entry);
-  t.changed();
+  t.changed("merge.cancelled", {{"request_id", entry.id}, {"worktree_id", entry.from_worktree_id}});
   return entry;
 }
 
@@ -197,7 +199,7 @@ main_merge_lock take_main_lock(tx& t, int64_t session_id, int64_t ttl_seconds) {
   held.state = "locked";
   held.updated_at = t.now;
   store(t, held);
-  t.changed();
+  t.changed("main_lock.acquired", {{"session_id", session_id}});
   return held;
 }
 
@@ -245,7 +247,7 @@ void release_main_lock_of(tx& t, int64_t session_id) {
   held.state = "unlocked";
   held.updated_at = t.now;
   store(t, held);
-  t.changed();
+  t.changed("main_lock.released", {{"session_id", session_id}});
   give_waiters_their_turn(t);
 }
 

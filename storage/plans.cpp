@@ -122,7 +122,7 @@ node decide_rollup(tx& t, int64_t node_id, const std::string& approval, const st
   t.update("graph_nodes", decided);
   insert_snapshot(t,
                   {.node_id = node_id, .snapshot_type = "rollup_" + approval, .summary = reason});
-  t.changed();
+  t.changed("rollup.decided", {{"node_id", node_id}});
   return decided;
 }
 
@@ -146,8 +146,9 @@ node create_node(tx& t, const graph_node_create& request) {
   made.token_estimate = request.token_estimate;
   made.affected_files = request.affected_files;
   made.approval_state = request.approval_state;
-  t.changed();
-  return insert_node(t, std::move(made));
+  made = insert_node(t, std::move(made));
+  t.changed("node.created", {{"node_id", made.id}});
+  return made;
 }
 
 node_page list_nodes(tx& t, const graph_node_list& request) {
@@ -181,8 +182,11 @@ edge create_edge(tx& t, const graph_edge_create& request) {
     throw request_error{
       errc::conflict, fmt::format("that edge exists already, as #{}", *twin), {{"edge_id", *twin}}};
   refuse_cycle(t, request);
-  t.changed();
-  return insert_edge(t, request.from_node_id, request.to_node_id, request.edge_type);
+  auto made = insert_edge(t, request.from_node_id, request.to_node_id, request.edge_type);
+  t.changed(
+    "edge.created",
+    {{"edge_id", made.id}, {"from_node_id", made.from_node_id}, {"to_node_id", made.to_node_id}});
+  return made;
 }
 
 ready_nodes list_ready_nodes(tx& t, const graph_ready& request) {
@@ -218,13 +222,13 @@ checklist_item upsert_checklist_item(tx& t, const graph_checklist_upsert& reques
   } else {
     t.update("node_checklists", item);
   }
-  t.changed();
+  t.changed("checklist.updated", {{"checklist_item_id", item.id}, {"node_id", item.node_id}});
   return item;
 }
 
 node_snapshot create_snapshot(tx& t, const graph_snapshot_create& request) {
   t.must_exist("graph_nodes", request.node_id, "node");
-  t.changed();
+  t.changed("node.snapshot", {{"node_id", request.node_id}});
   return insert_snapshot(t, {.node_id = request.node_id,
                              .snapshot_type = request.snapshot_type,
                              .summary = request.summary,
@@ -250,7 +254,8 @@ bootstrapped_plan bootstrap_plan(tx& t, const plan_bootstrap& request) {
   made.plan.parent_id = made.initiative.id;
   made.plan = insert_node(t, made.plan);
   made.edge = insert_edge(t, made.initiative.id, made.plan.id, "contains");
-  t.changed();
+  t.changed("plan.created",
+            {{"node_id", made.plan.id}, {"initiative_node_id", made.initiative.id}});
   return made;
 }
 
@@ -275,13 +280,13 @@ generated_slices generate_slices(tx& t, const plan_slice_generate& request) {
     made.edges.push_back(insert_edge(t, plan.id, made.slices.back().id, "contains"));
     warn_about(t, made.slices.back(), made.warnings);
   }
-  t.changed();
+  t.changed("plan.sliced", {{"node_id", plan.id}});
   return made;
 }
 
 node_snapshot replan_slice(tx& t, const plan_slice_replan& request) {
   t.must_exist("graph_nodes", request.node_id, "node");
-  t.changed();
+  t.changed("plan.replanned", {{"node_id", request.node_id}});
   return insert_snapshot(t, {.node_id = request.node_id,
                              .snapshot_type = "replan",
                              .summary = request.reason,
@@ -324,7 +329,7 @@ submitted_rollup submit_rollup(tx& t, const plan_rollup_submit& request) {
   plan_rollup_preview children;
   children.parent_node_id = request.node_id;
   made.preview = preview_rollup(t, children);
-  t.changed();
+  t.changed("rollup.submitted", {{"node_id", request.node_id}});
   return made;
 }
 

@@ -87,7 +87,7 @@ void give_up_reviews(tx& t, const wanted_round& which, const reviews_config& con
   t.run("UPDATE merge_main_queue SET state = 'failed', error_message = ?, completed_at = ?, "
         "updated_at = ?2 WHERE merge_request_id = ? AND state = 'queued'",
         why, t.now, which.merge_request_id);
-  t.changed();
+  t.changed("review.given_up", {{"merge_request_id", which.merge_request_id}});
   auto root = t.number("SELECT root_thread_id FROM sessions WHERE id = ?", which.session_id);
   auto sender = so_far.newest->reviewer_thread_id;
   if (!sender)

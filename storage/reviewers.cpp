@@ -29,12 +29,18 @@ bool reviews_hold_main_lock(tx& t, int64_t session_id) {
     .has_value();
 }
 
+void note_review(tx& t, std::string_view kind, const review_job& job) {
+  t.changed(kind, {{"review_job_id", job.id},
+                   {"merge_request_id", job.merge_request_id},
+                   {"thread_id", job.reviewer_thread_id.value_or(0)}});
+}
+
 /// Stores it, and gives back what it holds unless another review of the session holds it too.
 void close_job(tx& t, review_job& job) {
   auto held = std::exchange(job.holds_main_lock, false);
   job.completed_at = job.updated_at = t.now;
   t.update("review_jobs", job);
-  t.changed();
+  note_review(t, job.state == "failed" ? "review.failed" : "review.completed", job);
   if (held && !reviews_hold_main_lock(t, job.session_id))
     release_main_lock_of(t, job.session_id);
 }
@@ -92,7 +98,7 @@ review_job begin_review(tx& t, const wanted_review& wanted) {
   t.insert("review_jobs", job);
   t.run("UPDATE review_jobs SET server_id = ? WHERE id = ?", t.around.server, job.id);
   set_request_status(t, request.id, "in_review");
-  t.changed();
+  note_review(t, "review.started", job);
   return job;
 }
 
@@ -101,7 +107,7 @@ review_job note_reviewer(tx& t, int64_t review_job_id, int64_t thread_id) {
   job.reviewer_thread_id = thread_id;
   job.updated_at = t.now;
   t.update("review_jobs", job);
-  t.changed();
+  note_review(t, "review.assigned", job);
   t.wake_waiters();
   return job;
 }

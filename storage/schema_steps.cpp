@@ -389,10 +389,20 @@ constexpr std::string_view version_3 = R"sql(
 ALTER TABLE request_keys ADD COLUMN begun INTEGER;
 )sql";
 
-// Merge requests for which no more reviewers are started: a person was asked.
+// Merge requests for which no more reviewers are started: a person was asked. And what changed, in
+// the order of the commits: a number is never given twice, so that whoever has read up to one knows
+// what is new.
 constexpr std::string_view version_4 = R"sql(
 ALTER TABLE review_jobs ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX merge_requests_unjudged ON merge_requests(id) WHERE status = 'requested';
+CREATE TABLE events(
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  ids TEXT NOT NULL,
+  session_id INTEGER,
+  thread_id INTEGER,
+  server_id INTEGER NOT NULL);
 )sql";
 
 constexpr std::string_view first_rows = R"sql(

@@ -39,14 +39,14 @@ keeper keeper_of(tx& t, int64_t session_id) {
 }
 
 void suspend(tx& t, const std::string& where, int64_t server) {
-  auto suspended = t.run("UPDATE sessions SET suspended_from = status, status = 'suspended', "
-                         "server_id = NULL WHERE status IN ('opened', 'active_new', "
-                         "'awaiting_resume', 'active_resume') AND "
-                           + where,
-                         server);
+  auto suspended = t.numbers("UPDATE sessions SET suspended_from = status, status = 'suspended', "
+                             "server_id = NULL WHERE status IN ('opened', 'active_new', "
+                             "'awaiting_resume', 'active_resume') AND "
+                               + where + " RETURNING id",
+                             server);
   t.run("UPDATE sessions SET server_id = NULL WHERE " + where, server);
-  for (int i = 0; i < suspended; ++i)
-    t.changed();
+  for (auto id : suspended)
+    t.changed("session.suspended", {{"session_id", id}});
 }
 
 bool is_connected(tx& t, const keeper& k) {
@@ -193,7 +193,7 @@ session close_session(tx& t, const session_close& request) {
     release_locks_of(t, std::to_string(closing.id));
   forget_waiters_of(t, std::to_string(closing.id));
   release_main_lock_of(t, closing.id);
-  t.changed();
+  t.changed("session.closed", {{"session_id", closing.id}});
   return t.get<session>("sessions", closing.id, "session");
 }
 
@@ -243,7 +243,7 @@ session_context attach_resume_candidate(tx& t, const resume_candidates_attach& r
         "runtime_state) WHERE id = ?",
         target.main_worktree_id, target.session_root_worktree_id, target.root_thread_id,
         target.tmux_session_name, target.runtime_state, requester.id);
-  t.changed();
+  t.changed("session.attached", {{"session_id", requester.id}, {"from_session_id", target.id}});
   give_waiters_their_turn(t); // it may have waited for what it has now
   t.wake_waiters();
   return context_of(t, t.get<session>("sessions", requester.id, "session"));
@@ -260,7 +260,7 @@ current_ref ack_current_ref(tx& t, const work_current_ref_ack& request) {
   ref.updated_at = t.now;
   ++ref.version;
   t.update("current_refs", ref);
-  t.changed();
+  t.changed("ref.acked", {{"ref_id", ref.id}, {"session_id", ref.session_id}});
   return ref;
 }
 
@@ -284,7 +284,7 @@ work_point get_work_point(tx& t, const work_current_ref& request) {
                             .summary = next->title,
                             .required_files = request.required_files,
                             .mode = request.mode});
-    t.changed();
+    t.changed("ref.updated", {{"ref_id", ref->id}, {"session_id", ref->session_id}});
   } else if ((request.mode && *request.mode != ref->mode)
              || (request.required_files && request.required_files != ref->required_files)) {
     ref->mode = request.mode.value_or(ref->mode);
@@ -293,7 +293,7 @@ work_point get_work_point(tx& t, const work_current_ref& request) {
     ref->updated_at = t.now;
     ++ref->version;
     t.update("current_refs", *ref);
-    t.changed();
+    t.changed("ref.updated", {{"ref_id", ref->id}, {"session_id", ref->session_id}});
   }
   if (ref->node_type == "case")
     if (auto current = t.find<task>("tasks", ref->node_id)) {
@@ -314,7 +314,7 @@ void note_sign_of_life(tx& t, int64_t session_id, const caller& from) {
   if (found->status == "suspended") {
     t.run("UPDATE sessions SET status = ?, suspended_from = NULL WHERE id = ?",
           kept.suspended_from.value_or("active_new"), session_id);
-    t.changed();
+    t.changed("session.resumed", {{"session_id", session_id}});
   }
   if (from.lasting && !is_connected(t, kept))
     t.run("UPDATE sessions SET server_id = ? WHERE id = ?", t.around.server, session_id);

@@ -1,5 +1,6 @@
 #include "storage/storage_actor.hpp"
 
+#include "storage/events.hpp"
 #include "storage/locks.hpp"
 #include "storage/schema.hpp"
 
@@ -16,6 +17,10 @@ namespace {
 /// more is waiting. Chosen by bench/: larger ones no longer raise the rate.
 constexpr std::size_t most_in_batch = 512;
 constexpr std::chrono::milliseconds longest_batch{10};
+
+/// Old events go in small bites, so that nobody notices; then there is time until the next ones.
+constexpr std::chrono::milliseconds between_bites{100};
+constexpr std::chrono::hours between_prunings{1};
 
 /// What went wrong with the file itself, in words that help.
 request_error disk_error(const SQLite::Exception& e) {
@@ -74,7 +79,7 @@ void storage_state::begin_batch() {
   }
   in_batch = true;
   wakes = false;
-  changes = 0;
+  changes.clear();
   lost = caf::error{};
   batch_began = std::chrono::steady_clock::now();
   self->send(self, commit_batch{++number});
@@ -87,6 +92,24 @@ void storage_state::begin_batch() {
                      nothing);
   if (refusal)
     lost = refusal;
+  if (batch_began >= prune_events_at)
+    prune_old_events();
+}
+
+void storage_state::prune_old_events() {
+  auto more = false;
+  caf::message nothing;
+  run({[&more](tx& t) {
+         more = prune_events(t);
+         return caf::message{};
+       },
+       false},
+      nothing);
+  prune_events_at = batch_began;
+  if (more)
+    prune_events_at += between_bites;
+  else
+    prune_events_at += between_prunings;
 }
 
 caf::error storage_state::run(const transaction& job, caf::message& result) {
@@ -94,10 +117,10 @@ caf::error storage_state::run(const transaction& job, caf::message& result) {
     return lost;
   try {
     db->prepare("SAVEPOINT request")->exec();
-    tx t{*db, *options.around, changes};
+    tx t{*db, *options.around, std::ssize(changes)};
     result = job.work(t);
     db->prepare("RELEASE request")->exec();
-    changes += t.changes();
+    std::move(t.noted().begin(), t.noted().end(), std::back_inserter(changes));
     wakes = wakes || t.wakes();
     return {};
   } catch (...) {
@@ -111,12 +134,13 @@ caf::error storage_state::run(const transaction& job, caf::message& result) {
   }
 }
 
-void storage_state::write_version() {
-  if (changes == 0)
+void storage_state::write_changes() {
+  if (changes.empty())
     return;
   auto raise = db->prepare("UPDATE mirror_meta SET db_version = db_version + ? WHERE id = 1");
-  bind_all(*raise, changes);
+  bind_all(*raise, int64_t{std::ssize(changes)});
   raise->exec();
+  write_events(*db, changes, options.around->server);
 }
 
 caf::error storage_state::make_durable() {
@@ -158,7 +182,7 @@ void storage_state::commit_batch_now() {
     in_batch = false;
     try {
       if (!failed) {
-        write_version();
+        write_changes();
         db->prepare("COMMIT")->exec();
       }
     } catch (...) {
@@ -171,6 +195,8 @@ void storage_state::commit_batch_now() {
       failed = make_durable();
     if (wakes && !failed)
       options.around->wake();
+    if (!changes.empty() && !failed)
+      options.around->wake_events();
   }
   auto answers = std::move(batch);
   batch.clear();
@@ -205,6 +231,8 @@ caf::behavior storage_actor(caf::stateful_actor<storage_state>* self, storage_op
       auto& s = self->state;
       auto promise = self->make_response_promise();
       try {
+        if (job.only_reads && job.after_commit && s.in_batch)
+          s.commit_batch_now();
         if (job.only_reads && !s.in_batch) {
           s.batch.push_back({promise, {}, {}});
           s.read(job);

@@ -17,6 +17,7 @@ namespace orch {
 struct transaction {
   std::function<caf::message(tx&)> work;
   bool only_reads = false;
+  bool after_commit = false; ///< reads only what is committed, so an open batch ends first
 };
 
 /// The answer of work that has none of its own.
@@ -65,8 +66,9 @@ struct storage_state {
   std::unique_ptr<database> db;
   std::vector<answer> batch;
   std::chrono::steady_clock::time_point batch_began;
-  uint64_t number = 0; ///< of the open batch, or the last one
-  int64_t changes = 0; ///< of state, in the open batch
+  uint64_t number = 0;               ///< of the open batch, or the last one
+  std::vector<noted_change> changes; ///< of state, in the open batch
+  std::chrono::steady_clock::time_point prune_events_at{};
   bool in_batch = false;
   caf::error lost; ///< why SQLite gave up the open batch as a whole
   bool wakes = false;
@@ -76,7 +78,8 @@ struct storage_state {
   void begin_batch();
   caf::error run(const transaction& job, caf::message& result);
   void read(const transaction& job);
-  void write_version();
+  void prune_old_events();
+  void write_changes();
   void commit_batch_now();
 };
 

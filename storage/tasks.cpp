@@ -233,7 +233,7 @@ task create_task(tx& t, const task_create& request) {
   made.assignee_session = request.assignee_session;
   made.created_at = made.updated_at = t.now;
   t.insert("tasks", made);
-  t.changed();
+  t.changed("task.created", {{"task_id", made.id}});
   return made;
 }
 
@@ -283,7 +283,7 @@ task update_task(tx& t, const task_update& request) {
     changed.next_action = request.next_action;
   changed.updated_at = t.now;
   t.update("tasks", changed);
-  t.changed();
+  t.changed("task.updated", {{"task_id", changed.id}});
   return changed;
 }
 
@@ -316,7 +316,7 @@ task begin_case(tx& t, const case_begin& request) {
                       .next_action = next_planned_step(t, begun.id),
                       .summary = fmt::format("began: {}", begun.title),
                       .required_files = request.required_files});
-  t.changed();
+  t.changed("case.begun", {{"task_id", begun.id}});
   return begun;
 }
 
@@ -354,7 +354,7 @@ step check_step(tx& t, const step_check& request) {
                       .next_action = next_planned_step(t, worked.id),
                       .summary = fmt::format("last step {}: {}", request.status, checked.title),
                       .required_files = request.required_files});
-  t.changed();
+  t.changed("step.checked", {{"task_id", worked.id}, {"step_id", checked.id}});
   return checked;
 }
 
@@ -377,7 +377,7 @@ task complete_case(tx& t, const case_complete& request) {
                          .next_action = request.next_action,
                          .summary = request.summary,
                          .required_files = request.required_files});
-  t.changed();
+  t.changed("case.completed", {{"task_id", completed.id}});
   return completed;
 }
 

@@ -67,10 +67,14 @@ void write_spec(tx& t, int64_t thread_id, const launch_spec& spec) {
   t.run("UPDATE threads SET launch_spec = ? WHERE id = ?", to_json_text(spec), thread_id);
 }
 
-void stamp(tx& t, thread& row) {
+void note_thread(tx& t, std::string_view kind, const thread& row) {
+  t.changed(kind, {{"thread_id", row.id}, {"session_id", row.session_id}});
+}
+
+void stamp(tx& t, thread& row, std::string_view kind = "thread.status") {
   row.updated_at = t.now;
   t.update("threads", row);
-  t.changed();
+  note_thread(t, kind, row);
 }
 
 thread must_be_of_session(tx& t, int64_t thread_id, int64_t session_id, std::string_view field) {
@@ -139,7 +143,7 @@ thread_row ensure_root_thread(tx& t, const thread_root_ensure& request) {
     root->tmux_window_name = request.tmux_window_name;
     root->created_at = root->updated_at = t.now;
     t.insert("threads", *root);
-    t.changed();
+    note_thread(t, "thread.created", *root);
     t.run("UPDATE sessions SET root_thread_id = ? WHERE id = ?", root->id, owner.id);
     write_spec(t, root->id,
                {request.launch_command, request.codex_command, request.launch_codex,
@@ -175,7 +179,7 @@ planned_child plan_child(tx& t, const thread_child_spawn& request, int64_t root_
   made.tmux_window_name = request.tmux_window_name;
   made.created_at = made.updated_at = t.now;
   t.insert("threads", made);
-  t.changed();
+  note_thread(t, "thread.created", made);
   write_spec(
     t, made.id,
     {request.launch_command, request.codex_command, request.launch_codex, request.initial_prompt});
@@ -215,7 +219,7 @@ thread_row note_launched(tx& t, int64_t thread_id, int64_t incarnation, const th
   row.thread.tmux_pane_id = pane.id;
   row.thread.tmux_session_name = session_name;
   row.thread.tmux_window_name = window_name;
-  stamp(t, row.thread);
+  stamp(t, row.thread, "thread.started");
   t.run("UPDATE threads SET pane_pid = ?, tmux_server_pid = ?, server_id = NULL WHERE id = ?",
         pane.pid, pane.tmux_server_pid, thread_id);
   row.pane = pane;

@@ -5,8 +5,25 @@
 #include "storage/in_hand.hpp"
 
 #include <functional>
+#include <initializer_list>
+#include <utility>
 
 namespace orch {
+
+/// What an event is about: {"task_id", 5}. An id of 0 is none and is left out.
+using named_id = std::pair<std::string_view, int64_t>;
+
+/// `{"task_id":5}`
+std::string ids_text(std::initializer_list<named_id> ids);
+
+/// A change of state on its way into the table `events`.
+struct noted_change {
+  timestamp at;
+  std::string_view kind; ///< a literal
+  std::string ids;       ///< a JSON object
+  std::optional<int64_t> session_id;
+  std::optional<int64_t> thread_id;
+};
 
 /// What storage functions may know of the world around the database.
 struct surroundings {
@@ -19,7 +36,9 @@ struct surroundings {
   std::function<bool(int64_t)> children_ended = [](int64_t) { return true; };
   in_hand doing;                  ///< what this server works on: "intent 7", "key abc", "waiter 9"
   std::function<timestamp()> now; ///< wall time
-  std::function<void()> wake = [] {};     ///< tells waiters in all processes to look again
+  std::function<void()> wake = [] {};        ///< tells waiters in all processes to look again
+  std::function<void()> wake_events = [] {}; ///< the same for those who follow events
+  int64_t keep_events_hours = 168;
   int64_t most_tokens_per_slice = 18'000; ///< planning rules (contract, section 5)
   int64_t most_files_per_slice = 12;
   int64_t own_worktree_from_score = 12; ///< scheduler.decide_worktree (contract, section 6)
@@ -43,12 +62,24 @@ public:
   const surroundings& around;
   const timestamp now;
 
-  /// Notes one change of state: raises db_version by one, once for each call.
-  void changed() { ++changes_; }
-  int64_t changes() const { return changes_; }
+  /// Whose request it is; events say so.
+  void asked_by(const caller& from) {
+    session_id_ = from.session_id;
+    thread_id_ = from.thread_id;
+  }
+
+  /// Notes one change of state: raises db_version by one and makes one event, once for each call.
+  /// `kind` is a literal: what changed and how, as in "task.created" (docs/events.md).
+  void changed(std::string_view kind, std::initializer_list<named_id> ids = {}) {
+    noted_.push_back({now, kind, ids_text(ids), session_id_, thread_id_});
+  }
+  int64_t changes() const { return std::ssize(noted_); }
+
+  /// The changes, for whoever commits the transaction to write them down (`write_events`).
+  std::vector<noted_change>& noted() { return noted_; }
 
   /// Changes of this transaction that db_version in the database does not show yet.
-  int64_t unwritten_changes() const { return earlier_changes_ + changes_; }
+  int64_t unwritten_changes() const { return earlier_changes_ + changes(); }
 
   /// Notes that this server works on it; see `surroundings::at_work`.
   in_hand::token take_in_hand(const std::string& name) const { return around.doing.take(name); }
@@ -73,6 +104,17 @@ public:
     if (!statement->executeStep() || statement->getColumn(0).isNull())
       return {};
     return statement->getColumn(0).getInt64();
+  }
+
+  /// The first column of all rows, as with `RETURNING id`.
+  template <class... Args>
+  std::vector<int64_t> numbers(const std::string& sql, const Args&... args) {
+    auto statement = db.prepare(sql);
+    bind_all(*statement, args...);
+    std::vector<int64_t> all;
+    while (statement->executeStep())
+      all.push_back(statement->getColumn(0).getInt64());
+    return all;
   }
 
   /// Rows of `SELECT columns <tail>`; the tail starts with FROM.
@@ -153,7 +195,9 @@ private:
   }
 
   int64_t earlier_changes_ = 0;
-  int64_t changes_ = 0;
+  std::vector<noted_change> noted_;
+  std::optional<int64_t> session_id_;
+  std::optional<int64_t> thread_id_;
   bool wakes_ = false;
 };
 

@@ -99,14 +99,15 @@ void forget(tx& t, int64_t id) {
 void give_back(tx& t, const waiter_row& row) {
   if (row.state != "granted")
     return;
-  for (const auto& x : row.granted)
+  for (const auto& x : row.granted) {
     if (x.was)
       restore_lock(t, *x.was);
     else
       end_lock(t, x.id, "released");
+    t.changed(x.was ? "lock.restored" : "lock.released", {{"lock_id", x.id}});
+  }
   if (row.kind == "main")
     release_main_lock_of(t, std::stoll(row.owner));
-  t.changed();
 }
 
 bool drop_waiters_of_dead_servers(tx& t) {

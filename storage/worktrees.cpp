@@ -116,11 +116,13 @@ worktree mark_removed(tx& t, int64_t worktree_id) {
     row.merge_state = "abandoned";
   t.update("worktrees", row);
   // Nothing is left that the queue could merge; it must not hold up those behind it.
-  t.run(
-    "UPDATE merge_main_queue SET state = 'cancelled', error_message = 'its worktree was removed', "
-    "completed_at = ?1, updated_at = ?1 WHERE from_worktree_id = ?2 AND state = 'queued'",
-    t.now, row.id);
-  t.changed();
+  for (auto id : t.numbers(
+         "UPDATE merge_main_queue SET state = 'cancelled', error_message = 'its worktree was "
+         "removed', completed_at = ?1, updated_at = ?1 WHERE from_worktree_id = ?2 AND state = "
+         "'queued' RETURNING id",
+         t.now, row.id))
+    t.changed("merge.cancelled", {{"request_id", id}, {"worktree_id", row.id}});
+  t.changed("worktree.removed", {{"worktree_id", row.id}});
   return row;
 }
 
@@ -129,7 +131,7 @@ worktree mark_merged_to_parent(tx& t, int64_t worktree_id) {
   row.merge_state = "merged_to_parent";
   row.merged_at = t.now;
   t.update("worktrees", row);
-  t.changed();
+  t.changed("worktree.merged", {{"worktree_id", row.id}});
   return row;
 }
 

@@ -34,8 +34,8 @@ public:
     options.enter = [this] { ++turns; };
     storage = own(system.spawn(storage_actor, options));
     reader = own(system.spawn(reader_actor, options));
-    parts = {
-      storage, reader, around, {}, [](std::function<void()>) { return std::make_shared<int>(0); }};
+    auto no_watch = [](std::function<void()>) { return std::make_shared<int>(0); };
+    parts = {storage, reader, around, {}, no_watch, no_watch};
     scheduler.clock().current_time += std::chrono::hours{1};
     run();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "storage/events.hpp"
 #include "storage/locks.hpp"
 #include "storage/schema.hpp"
 #include "storage/tx.hpp"
@@ -95,6 +96,7 @@ private:
     changes += t.changes();
     if (t.changes() > 0)
       t.run("UPDATE mirror_meta SET db_version = db_version + ?", t.changes());
+    write_events(t.db, t.noted(), around->server);
     wake_ups += t.wakes() ? 1 : 0;
   }
 };

@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
+import { ResourceUpdatedNotificationSchema, SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
 import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 
@@ -275,11 +275,39 @@ test('what a caller can correct is a result with isError', limit, async () => {
   await close();
 });
 
+test('a subscriber is told when a resource changes', limit, async () => {
+  const { client, close } = await connected();
+  const other = await connected();
+  assert.equal(client.getServerCapabilities().resources.subscribe, true);
+  const task = await call(client, 'task.create', { level: 'epic', title: 'before' });
+  const uri = `orch://tasks/${task.id}`;
+  const told = [];
+  let wake;
+  client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
+    told.push(params.uri);
+    wake();
+  });
+  await client.subscribeResource({ uri });
+  const next = new Promise((resolve) => (wake = resolve));
+  await call(other.client, 'task.update', { task_id: task.id, title: 'after' });
+  await next;
+  assert.deepEqual(told, [uri]);
+  await client.unsubscribeResource({ uri });
+  await assert.rejects(client.subscribeResource({ uri: 'orch://nothing' }), { code: -32002 });
+  await other.close();
+  await close();
+});
+
 test('resources and prompts can be listed and read', limit, async () => {
   const { client, close } = await connected();
   const task = await call(client, 'task.create', { level: 'epic', title: 'ε' });
   const { resources } = await client.listResources();
-  assert.deepEqual(resources.map((r) => r.uri).sort(), ['orch://mirror', 'orch://status']);
+  assert.deepEqual(resources.map((r) => r.uri).sort(), [
+    'orch://locks',
+    'orch://merge-queue',
+    'orch://mirror',
+    'orch://status',
+  ]);
   for (const { uri, mimeType } of resources) {
     const { contents } = await client.readResource({ uri });
     assert.deepEqual([contents.length, contents[0].uri, contents[0].mimeType], [1, uri, mimeType]);
@@ -287,7 +315,11 @@ test('resources and prompts can be listed and read', limit, async () => {
     else assert.match(contents[0].text, /^#/);
   }
   const { resourceTemplates } = await client.listResourceTemplates();
-  assert.deepEqual(resourceTemplates.map((t) => t.uriTemplate).sort(), ['orch://sessions/{id}', 'orch://tasks/{id}']);
+  assert.deepEqual(resourceTemplates.map((t) => t.uriTemplate).sort(), [
+    'orch://sessions/{id}',
+    'orch://tasks/{id}',
+    'orch://threads/{id}',
+  ]);
   const read = await client.readResource({ uri: `orch://tasks/${task.id}` });
   assert.equal(JSON.parse(read.contents[0].text).title, 'ε');
   const opened = await call(client, 'session.open', { intent: 'resume_work' });
@@ -343,7 +375,7 @@ for (const version of legacyVersions) {
     await call(client, 'task.list');
     assert.equal((await refusal(client, 'task.get', { task_id: 999_999 })).code, 'not_found');
     await assert.rejects(client.callTool({ name: 'no_such_tool', arguments: {} }), { code: -32602 });
-    assert.equal((await client.listResources()).resources.length, 2);
+    assert.equal((await client.listResources()).resources.length, 4);
     assert.equal((await client.listPrompts()).prompts.length, 5);
     await close();
   });

@@ -21,7 +21,7 @@ struct storage_fixture : actor_fixture {
       t.run("INSERT INTO tasks(level, title, status, priority, created_at, updated_at) VALUES("
             "'case', ?, 'todo', 0, 0, 0)",
             title);
-      t.changed();
+      t.changed("task.updated");
     });
   }
 
@@ -54,7 +54,7 @@ TEST_CASE_METHOD(storage_fixture, "a request that fails takes nothing of its nei
   auto first = ask<done>(storage, add_task("kept"), false);
   auto failing = ask<done>(storage, job([](tx& t) {
                              t.run("DELETE FROM tasks");
-                             t.changed();
+                             t.changed("task.updated");
                              throw no_such("task", 7);
                            }),
                            false);
