@@ -123,9 +123,13 @@ void remove_empty_directories(const fs::path& path, const fs::path& keep) {
   auto last = followed(keep);
   std::error_code stays;
   for (auto here = followed(path).parent_path(); here != last && is_within(here, last);
-       here = here.parent_path())
+       here = here.parent_path()) {
+    // Who was killed while making them may have come to the outer ones only.
+    if (!fs::exists(here, stays))
+      continue;
     if (!fs::is_empty(here, stays) || stays || !fs::remove(here, stays))
       return;
+  }
 }
 
 void put_back(const file_change& change) {

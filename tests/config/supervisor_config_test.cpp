@@ -131,7 +131,7 @@ TEST_CASE_METHOD(supervisor_file, "check_supervisor_config names line and key of
      "6 settings.agents.max_childs: unknown key; did you mean max_children?"},
     {R"("settings": {"a.\n\u001b": 1})",
      "3 settings[\"a.\\n\\u001b\"]: unknown key; known are main_branch, planning, "
-     "own_worktree_from_score, agents, reviews, loops"},
+     "own_worktree_from_score, agents, reviews, loops, events"},
     {R"("reviewers_at_once": "4")", "3 reviewers_at_once: must be an integer, not string"},
     {R"("reviewers_at_once": 1.5)", "3 reviewers_at_once: must be an integer, not number"},
     {R"("reviewers_at_once": 0)", "3 reviewers_at_once: must be 1 to 1000, not 0"},

@@ -450,6 +450,19 @@ TEST_CASE_METHOD(user, "install: what a killed one left half written goes", "[in
   CHECK(files() == before);
 }
 
+TEST_CASE_METHOD(user, "install: directories that a killed one made for nothing go", "[install]") {
+  auto before = files();
+  done(codex);
+  auto record = home() / ".local/state/codex-orchestrator/before-install.json";
+  auto kept = read(record);
+  done(with(codex, {"--uninstall"}));
+  // As if it had been killed right after the first directory.
+  write(record, kept);
+  std::filesystem::create_directories(home() / ".agents");
+  done(with(codex, {"--uninstall"}));
+  CHECK(files() == before);
+}
+
 TEST_CASE_METHOD(user, "install: one that is killed at any time leaves nothing behind",
                  "[install]") {
   write(home() / ".claude.json", "{\"mcpServers\": {}}");
@@ -473,7 +486,13 @@ TEST_CASE_METHOD(user, "install: one that is killed at any time leaves nothing b
   }
   done(client);
   done(with(client, {"--uninstall"}));
-  CHECK(files() == before);
+  auto left = files();
+  std::string names;
+  for (const auto& [name, text] : left)
+    if (!before.contains(name))
+      names += name + "\n";
+  INFO("left behind:\n" << names);
+  CHECK(left == before);
 }
 
 TEST_CASE_METHOD(user, "install: hooks of an older place are replaced where they are",
