@@ -104,8 +104,8 @@ caf::behavior leader(caf::stateful_actor<leader_state>* self, tree parts) {
       auto& lead = self->state.lead;
       try {
         if (!lead)
-          lead = std::make_unique<leadership>(parts.around->state_dir / "leader.lock");
-        if (lead->take()) {
+          lead = std::make_unique<turnstile>(parts.around->state_dir / "leader.lock");
+        if (lead->try_enter()) {
           log_info("this process runs the loops of {}", parts.around->repo_root.string());
           for (const auto& job : jobs)
             start_loop(self, parts, job);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/effects.hpp"
-#include "io/leadership.hpp"
+#include "io/turnstile.hpp"
 
 #include <caf/behavior.hpp>
 #include <caf/stateful_actor.hpp>
@@ -40,7 +40,7 @@ caf::behavior loop(caf::stateful_actor<loop_state>* self, tree parts, loop_job j
 struct leader_state {
   leader_state() = default;
 
-  std::unique_ptr<leadership> lead;
+  std::unique_ptr<turnstile> lead; ///< held as long as this actor lives
 };
 
 /// Tries once a second to become the one process that runs the loops of the repository, and spawns

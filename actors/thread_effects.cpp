@@ -174,7 +174,11 @@ thread_row end_agent(effects& fx, int64_t thread_id, const std::string& status,
   if (terminate_pane)
     fx.agents().terminal.kill_pane(row.pane->id);
   if (unwritten)
-    throw request_error{*unwritten};
+    throw request_error{
+      unwritten->code,
+      fmt::format("the agent of thread #{} has ended, but that could not be noted: {}", thread_id,
+                  unwritten->what()),
+      unwritten->data};
   return fx.store([&](tx& t) {
     auto ended = terminate_pane ? end_thread(t, thread_id, status, true) : get_thread(t, thread_id);
     note_ended(t, thread_id);

@@ -25,6 +25,10 @@ void turnstile::enter() {
       throw std::system_error{errno, std::generic_category(), "flock"};
 }
 
+bool turnstile::try_enter() {
+  return ::flock(fd_, LOCK_EX | LOCK_NB) == 0;
+}
+
 void turnstile::leave() {
   ::flock(fd_, LOCK_UN);
 }

@@ -17,6 +17,9 @@ public:
 
   /// Waits for one's turn.
   void enter();
+
+  /// True if it is ours now; never waits.
+  bool try_enter();
   void leave();
 
 private:
