@@ -109,11 +109,11 @@ void on_down(self_pointer self, const caf::down_msg& down) {
   const auto& where = state.options.parts.around->repo_root.string();
   auto why = caf::to_string(down.reason);
   if (state.failures.size() >= most_failures) {
-    state.parked =
-      fmt::format("{} has failed {} times within a minute, the last time because of {}; "
-                  "it stays stopped until the server is told to reload (SIGHUP) or is "
-                  "started again",
-                  where, state.failures.size(), why);
+    state.parked = fmt::format(
+      "{} has failed {} times within a minute, the last time because of {}; "
+      "it stays stopped until the supervisor is told to reload (SIGHUP) or this server is "
+      "started again",
+      where, state.failures.size(), why);
     log_error("{}", state.parked);
     tell_listeners(self);
     return;

@@ -37,6 +37,7 @@ struct repository_fixture : state_fixture {
     self->receive(
       [&](const routes_changed& x) {
         table = x.table;
+        parked = x.parked;
         told = true;
       },
       caf::after(10s) >> [] {});
@@ -57,6 +58,7 @@ struct repository_fixture : state_fixture {
   caf::actor_system system{settings};
   caf::scoped_actor self{system};
   repository_actor whole;
+  std::string parked;
 };
 
 } // namespace
@@ -81,4 +83,17 @@ TEST_CASE_METHOD(repository_fixture, "a repository whose part failed starts afre
   auto refusal = count_locks(*first);
   REQUIRE(std::holds_alternative<request_error>(refusal));
   CHECK(std::get<request_error>(refusal).code == errc::unavailable);
+}
+
+TEST_CASE_METHOD(repository_fixture, "a repository that fails five times in a minute is stopped",
+                 "[repository]") {
+  for (int i = 0; i < 5; ++i) {
+    auto table = next_routes();
+    REQUIRE(table);
+    CHECK(parked.empty());
+    caf::anon_send_exit(table->locks, caf::exit_reason::kill);
+    CHECK_FALSE(next_routes());
+  }
+  CHECK(parked.find("has failed 5 times within a minute") != std::string::npos);
+  CHECK(parked.find("SIGHUP") != std::string::npos);
 }
