@@ -1,11 +1,11 @@
 #include "io/git_layout.hpp"
 
+#include "io/files.hpp"
 #include "messages/error.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -86,13 +86,18 @@ void check_readable(const fs::path& directory) {
 } // namespace
 
 std::optional<std::string> first_line(const fs::path& file) {
-  std::ifstream stream{file};
-  std::string line;
-  if (!file_at(file) || !stream || (!std::getline(stream, line) && !stream.eof()))
-    return std::nullopt;
-  if (line.ends_with('\r'))
-    line.pop_back();
-  return line;
+  constexpr std::size_t longest = 64U << 10;
+  try {
+    auto text = read_file(file, longest);
+    if (!text)
+      return std::nullopt;
+    auto line = text->substr(0, text->find('\n'));
+    if (line.ends_with('\r'))
+      line.pop_back();
+    return line;
+  } catch (const std::runtime_error&) {
+    return std::nullopt; // nothing that git would write
+  }
 }
 
 std::optional<fs::path> gitfile_target(const fs::path& file) {

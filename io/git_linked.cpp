@@ -41,7 +41,8 @@ std::optional<fs::path> metadata_named_by(const repository_layout& layout, const
     return std::nullopt;
   auto same = [&](const linked_work_tree& linked) { return linked.metadata == *target; };
   auto linked = std::ranges::find_if(all, same);
-  if (linked != all.end() && linked->work_tree != path && anything_at(linked->work_tree / ".git"))
+  auto elsewhere = linked != all.end() && !linked->work_tree.empty() && linked->work_tree != path;
+  if (elsewhere && anything_at(linked->work_tree / ".git"))
     throw refused(path, fmt::format("is a copy of the work tree {}", linked->work_tree.string()));
   return target;
 }

@@ -1,8 +1,10 @@
+#include "io/files.hpp"
 #include "io/git_layout.hpp"
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
+#include <sstream>
+#include <stdexcept>
 
 namespace orch {
 
@@ -65,7 +67,13 @@ void take(git_placement& placement, std::string_view key, const std::string& val
 } // namespace
 
 git_placement read_placement(const std::filesystem::path& config, git_placement known) {
-  std::ifstream stream{config};
+  // Not by its name: nobody who may write here can make us wait for a FIFO.
+  std::istringstream stream;
+  try {
+    stream.str(read_file(config).value_or(""));
+  } catch (const std::runtime_error&) {
+    return known;
+  }
   std::string section;
   for (std::string written; std::getline(stream, written);) {
     auto line = trimmed(written);

@@ -1,5 +1,7 @@
 #include "git_sandbox.hpp"
 
+#include <sys/stat.h>
+
 using namespace orch;
 namespace fs = std::filesystem;
 
@@ -33,6 +35,15 @@ TEST_CASE("find_repository finds the repository from anywhere in it", "[git]") {
   for (const auto& start : {root, root / "deep" / "er", root / ".git", root / ".git" / "refs",
                             root / "deep" / "..", box.base / "link"})
     check_layout(start, root, root / ".git");
+}
+
+TEST_CASE("find_repository waits for nobody", "[git]") {
+  git_sandbox box;
+  auto name = GENERATE(as<std::string>{}, ".git", ".git/HEAD", ".git/config");
+  auto root = box.make_repository(box.base / "repo");
+  fs::remove_all(root / name);
+  REQUIRE(::mkfifo((root / name).c_str(), 0600) == 0);
+  failure_of(root); // whatever it says, it says it at once
 }
 
 TEST_CASE("find_repository finds the main work tree from a linked one", "[git]") {

@@ -222,6 +222,12 @@ TEST_CASE_METHOD(one_work_tree, "git.remove_worktree removes work trees in any s
   SECTION("with metadata that lost the path") {
     fs::remove(metadata / "gitdir");
   }
+  // Where we happen to be must not matter: there is a .git here.
+  auto before = fs::current_path();
+  SECTION("with metadata that lost the path, while we are in a repository") {
+    fs::remove(metadata / "gitdir");
+    fs::current_path(root);
+  }
   SECTION("moved by hand") {
     fs::rename(linked, base / "moved");
     linked = base / "moved";
@@ -229,6 +235,7 @@ TEST_CASE_METHOD(one_work_tree, "git.remove_worktree removes work trees in any s
   check_gone();
   CHECK(repository->branch_exists("side"));
   CHECK(removal() == errc::not_found);
+  fs::current_path(before);
 }
 
 TEST_CASE_METHOD(one_work_tree, "git.remove_worktree touches nothing else", "[git]") {
