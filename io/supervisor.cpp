@@ -153,6 +153,33 @@ private:
   bool stopping_ = false;
 };
 
+/// Takes the signals that have come: SIGHUP reloads, the others end.
+void take_signals(int signal_fd, switchboard& board, std::optional<stop_watchdog>& watchdog) {
+  signalfd_siginfo info{};
+  while (::read(signal_fd, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      board.reload();
+      continue;
+    }
+    board.stop();
+    // Repositories have this time; then come their threads.
+    watchdog.emplace(time_to_stop + std::chrono::milliseconds{300});
+  }
+}
+
+void run_board(caf::actor_system& system, event_loop& loop, const supervise_options& options,
+               const supervision& wanted) {
+  switchboard board{system, loop, options};
+  std::optional<stop_watchdog> watchdog;
+  auto signals = stop_signals();
+  auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  loop.watch(signal_fd, POLLIN, [&](short) { take_signals(signal_fd, board, watchdog); });
+  board.use(wanted);
+  loop.run([&] { return board.ended(); }, [&](bool) { board.each_round(); });
+  loop.unwatch(signal_fd);
+  ::close(signal_fd);
+}
+
 } // namespace
 
 int supervise(const supervise_options& options) {
@@ -160,28 +187,7 @@ int supervise(const supervise_options& options) {
   system_config config;
   caf::actor_system system{config};
   auto loop = std::make_shared<event_loop>(system);
-  {
-    switchboard board{system, *loop, options};
-    auto signals = stop_signals();
-    auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    std::optional<stop_watchdog> watchdog;
-    loop->watch(signal_fd, POLLIN, [&](short) {
-      signalfd_siginfo info{};
-      while (::read(signal_fd, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGHUP) {
-          board.reload();
-          continue;
-        }
-        board.stop();
-        // Repositories have this time; then come their threads.
-        watchdog.emplace(time_to_stop + std::chrono::milliseconds{300});
-      }
-    });
-    board.use(wanted);
-    loop->run([&] { return board.ended(); }, [&](bool) { board.each_round(); });
-    loop->unwatch(signal_fd);
-    ::close(signal_fd);
-  }
+  run_board(system, *loop, options, wanted);
   loop->close();
   return 0;
 }
