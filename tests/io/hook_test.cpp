@@ -483,6 +483,7 @@ TEST_CASE_METHOD(hooked, "edit hook: a payload may come in pieces", "[hook]") {
   program slow{{ORCH_PROGRAM, "hook", "--client", "claude"}, base / "home", base};
   for (std::size_t at = 0; at < text.size(); at += 40) {
     slow.send(text.substr(at, 40));
+    // A slow writer is what this is about; nothing is waited for.
     std::this_thread::sleep_for(std::chrono::milliseconds{10});
   }
   CHECK(slow.wait().code == 2);

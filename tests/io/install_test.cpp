@@ -469,6 +469,7 @@ TEST_CASE_METHOD(user, "install: one that is killed at any time leaves nothing b
   std::filesystem::create_directories(home() / ".local/state");
   auto client = GENERATE(codex, claude);
   auto before = files();
+  // The moment of the kill is what each round is about; nothing is waited for.
   for (int ms = 0; ms < 60; ms += 3) {
     words command{ORCH_PROGRAM, "install"};
     {
