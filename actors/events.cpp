@@ -234,8 +234,12 @@ event_actor::behavior_type events(self_pointer self, tree parts) {
     tail(self, parts),
     follow(self, parts),
     [=](look_again why) {
-      if (why.planned != 0 && why.planned != self->state.planned)
-        return;
+      if (why.planned != 0) {
+        if (why.planned != self->state.planned)
+          return;
+        // It has come, perhaps a little early; what is still to be done needs another plan.
+        self->state.planned_for = {};
+      }
       if (self->state.held.empty() && why.planned != 0)
         self->state.watch.reset();
       else if (!self->state.held.empty())
