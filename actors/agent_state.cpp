@@ -234,14 +234,16 @@ bool has_environment(int64_t pid, const std::vector<std::string>& entries) {
                      [&](const std::string& entry) { return found.contains(entry); });
 }
 
-/// Does the agent live although tmux does not show its pane: another tmux server than ours?
-bool runs_elsewhere(const thread_row& of) {
+} // namespace
+
+bool is_process_of(const thread_row& of, int64_t pid) {
   return of.thread.log_file_path
-         && has_environment(of.pane->pid,
-                            {fmt::format("ORCH_THREAD={}", of.thread.id),
-                             fmt::format("ORCH_INCARNATION={}", of.thread.incarnation),
-                             fmt::format("ORCH_EVENT_LOG={}", *of.thread.log_file_path)});
+         && has_environment(pid, {fmt::format("ORCH_THREAD={}", of.thread.id),
+                                  fmt::format("ORCH_INCARNATION={}", of.thread.incarnation),
+                                  fmt::format("ORCH_EVENT_LOG={}", *of.thread.log_file_path)});
 }
+
+namespace {
 
 /// A server may die between making a pane and writing that down. The agent in it knows who it is.
 std::optional<pane_info> find_lost_pane(effects& fx, const thread_row& of) {
@@ -249,13 +251,8 @@ std::optional<pane_info> find_lost_pane(effects& fx, const thread_row& of) {
     of.thread.status == "initializing" && !of.pane && !of.being_launched && of.thread.log_file_path;
   if (!lost)
     return {};
-  std::vector<std::string> entries{
-    fmt::format("ORCH_THREAD={}", of.thread.id),
-    fmt::format("ORCH_INCARNATION={}", of.thread.incarnation),
-    fmt::format("ORCH_EVENT_LOG={}", *of.thread.log_file_path),
-  };
   for (const auto& pane : fx.agents().terminal.list_panes())
-    if (!pane.dead && has_environment(pane.pid, entries))
+    if (!pane.dead && is_process_of(of, pane.pid))
       return pane;
   return {};
 }
@@ -274,7 +271,7 @@ agent_evidence gather_evidence(effects& fx, const thread_row& of, int lines) {
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
     seen.pane = find_pane(fx.agents(), of);
   }
-  seen.hidden = !seen.pane && of.pane && runs_elsewhere(of);
+  seen.hidden = !seen.pane && of.pane && is_process_of(of, of.pane->pid);
   const auto& by = find_provider(of.thread.provider);
   if (of.thread.log_file_path)
     seen.events = read_agent_events(*of.thread.log_file_path);

@@ -48,6 +48,10 @@ bool was_launched(const thread_row& row);
 /// Is that pane the one that the thread was launched in, and not a later one of the same number?
 bool is_pane_of(const thread_row& of, const pane_info& pane);
 
+/// Is that process, which lives, the program of the thread or something it has started? Known by
+/// its environment.
+bool is_process_of(const thread_row& of, int64_t pid);
+
 /// The pane of a thread; nothing if it is gone, or tmux is.
 std::optional<pane_info> find_pane(const agent_host& host, const thread_row& of);
 

@@ -32,23 +32,22 @@ void effects::ask(const transaction& job) {
     throw request_error{*refusal};
 }
 
-std::optional<std::string> effects::answer_before(const std::string& key, const method& about,
-                                                  const std::string& params) {
+std::optional<std::string> effects::answer_before() {
   auto end = std::chrono::steady_clock::now() + patience_with_first;
   while (true) {
     auto earlier = store([&](tx& t) {
-      auto found = find_earlier(t, key, about, params);
+      auto found = key_->find_earlier(t);
       if (found.answer || found.being_done)
         return found;
       begun_before_ = found.begun;
-      keep_answer(t, key, about, params, {});
-      hold(name_of_key(key));
+      key_->keep_answer(t, {});
+      hold(key_->name());
       return found;
     });
     if (!earlier.being_done)
       return earlier.answer;
     if (given_up() || std::chrono::steady_clock::now() >= end)
-      throw still_being_done(key);
+      throw key_->still_being_done();
     std::this_thread::sleep_for(between_looks);
   }
 }

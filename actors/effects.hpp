@@ -21,9 +21,10 @@ namespace orch {
 struct loop_host {
   loops_config config;
   reviews_config reviews;
-  /// May one more reviewer start, as far as other repositories are concerned? It is told how many
-  /// run in this one.
-  std::function<bool(int64_t running)> take_review_slot = [](int64_t) { return true; };
+  /// Is told how many reviewers run in this repository.
+  std::function<void(int64_t running)> note_reviews = [](int64_t) {};
+  /// May one more start, as far as other repositories are concerned?
+  std::function<bool()> take_review_slot = [] { return true; };
 };
 
 /// The handles and facts that the owners of one repository share.
@@ -121,16 +122,18 @@ public:
   /// Nothing may fail after that. Work that may be repeated without harm need not do this.
   template <class Result>
   void conclude(tx& t, const Result& result) {
-    if (conclude_)
-      conclude_(t, to_json_text(result));
+    if (!key_)
+      return;
+    key_->keep_answer(t, to_json_text(result));
+    concluded_ = true;
   }
 
   /// Notes, in the transaction that makes it, the row that this work is about. If this process dies
   /// before the answer is kept, whoever repeats the request under its key finds it by
   /// `begun_before` and goes on from there.
   void note_begun(tx& t, int64_t row_id) const {
-    if (from.request_key)
-      orch::note_begun(t, *from.request_key, row_id);
+    if (key_)
+      key_->note_begun(t, row_id);
   }
 
   /// The row that a former attempt at this request has made.
@@ -141,26 +144,18 @@ public:
   template <request M>
   typename M::result once_per_key(const call<M>& asked,
                                   typename M::result (*work)(effects&, const M&)) {
-    if (!asked.from.request_key)
+    key_ = keyed_request::of(asked.params, asked.from);
+    if (!key_)
       return work(*this, asked.params);
-    auto key = *asked.from.request_key;
-    auto params = to_json_text(asked.params);
-    auto answered = answer_before(key, M::about, params);
-    if (answered)
+    if (auto answered = answer_before())
       return from_json<typename M::result>(json::parse(*answered));
-    auto concluded = false;
-    conclude_ = [&](tx& t, const std::string& answer) {
-      keep_answer(t, key, M::about, params, answer);
-      concluded = true;
-    };
     try {
       auto result = work(*this, asked.params);
-      if (!concluded)
-        store_if_possible(
-          [&](tx& t) { keep_answer(t, key, M::about, params, to_json_text(result)); });
+      if (!concluded_)
+        store_if_possible([&](tx& t) { key_->keep_answer(t, to_json_text(result)); });
       return result;
     } catch (...) {
-      store_if_possible([=](tx& t) { forget_answer(t, key); });
+      store_if_possible([&](tx& t) { key_->forget(t); });
       throw;
     }
   }
@@ -169,17 +164,17 @@ private:
   void ask(const transaction& job);
   static void not_noted(const request_error& why);
 
-  /// The answer that a request of that key got. Waits for one that is being done right now.
+  /// The answer that the request of this key got. Waits for one that is being done right now.
   /// Nothing: it is ours to do, and known to be in our hands.
-  std::optional<std::string> answer_before(const std::string& key, const method& about,
-                                           const std::string& params);
+  std::optional<std::string> answer_before();
 
   const tree& parts_;
   caf::scoped_actor self_;
   std::shared_ptr<git> git_;
   std::vector<in_hand::token> held_;
   std::shared_ptr<const std::atomic<bool>> cancelled_;
-  std::function<void(tx&, const std::string& answer)> conclude_;
+  std::optional<keyed_request> key_;
+  bool concluded_ = false; ///< the answer is kept
   std::optional<int64_t> begun_before_;
 };
 

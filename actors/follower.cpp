@@ -2,6 +2,7 @@
 
 #include "actors/delivery.hpp"
 #include "actors/reviewer_effects.hpp"
+#include "actors/thread_end.hpp"
 #include "io/log.hpp"
 #include "storage/reviewers.hpp"
 

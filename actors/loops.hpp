@@ -44,7 +44,7 @@ struct leader_state {
 };
 
 /// Tries once a second to become the one process that runs the loops of the repository, and spawns
-/// them when it has. Loops that fail are spawned again. They end with it.
+/// them when it has. They end with it.
 caf::behavior leader(caf::stateful_actor<leader_state>* self, tree parts);
 
 } // namespace orch

@@ -15,22 +15,11 @@
 #include <caf/send.hpp>
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace orch {
 
 namespace {
 
 using self_pointer = repository_actor::stateful_pointer<repository_state>;
-
-/// Failures count for so long, and so many of them stop a repository for good.
-constexpr std::chrono::minutes remembered{1};
-constexpr std::size_t most_failures = 5;
-
-/// Pauses between restarts: 100 ms, doubled with each failure that counts.
-std::chrono::milliseconds pause_after(std::size_t failures) {
-  return std::chrono::milliseconds{100 * (1U << std::min<std::size_t>(failures, 7))};
-}
 
 template <class Actor>
 Actor kept(self_pointer self, Actor actor) {
@@ -101,26 +90,24 @@ void on_down(self_pointer self, const caf::down_msg& down) {
   auto& state = self->state;
   if (state.stopping || !state.table)
     return;
-  auto now = std::chrono::steady_clock::now();
-  std::erase_if(state.failures, [=](auto at) { return now - at > remembered; });
-  state.failures.push_back(now);
+  auto pause = state.seen.note();
   state.table.reset();
   stop_parts(self);
   const auto& where = state.options.parts.around->repo_root.string();
   auto why = caf::to_string(down.reason);
-  if (state.failures.size() >= most_failures) {
+  if (!pause) {
     state.parked = fmt::format(
       "{} has failed {} times within a minute, the last time because of {}; "
       "it stays stopped until the supervisor is told to reload (SIGHUP) or this server is "
       "started again",
-      where, state.failures.size(), why);
+      where, state.seen.count(), why);
     log_error("{}", state.parked);
     tell_listeners(self);
     return;
   }
   log_error("a part of {} failed ({}); restarting all of it", where, why);
   tell_listeners(self);
-  self->delayed_send(self, pause_after(state.failures.size() - 1), start_owners{});
+  self->delayed_send(self, *pause, start_owners{});
 }
 
 } // namespace

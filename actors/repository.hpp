@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/events.hpp"
+#include "actors/failures.hpp"
 #include "actors/locks.hpp"
 #include "actors/merge_queue.hpp"
 #include "actors/mirror.hpp"
@@ -67,7 +68,7 @@ struct repository_state {
   std::vector<caf::actor> parts;
   std::vector<caf::actor> listeners;
   std::shared_ptr<std::atomic<bool>> ending; ///< of the present owners
-  std::vector<std::chrono::steady_clock::time_point> failures;
+  failures seen;
   std::string parked; ///< it failed too often: why; no more restarts
   bool stopping = false;
 };

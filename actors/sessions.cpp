@@ -15,10 +15,11 @@ using self_pointer = session_actor::stateful_pointer<session_state>;
 constexpr std::chrono::seconds keep_alive_period{15}; // contract, section 3
 
 void start_keeping_alive(self_pointer self, const caller& from) {
-  if (!from.lasting || self->state.keeping_alive)
+  if (!from.lasting)
     return;
-  self->state.keeping_alive = true;
-  self->delayed_send(self, keep_alive_period, keep_alive{});
+  self->state.keeping_alive.insert(from.server);
+  if (!std::exchange(self->state.ticking, true))
+    self->delayed_send(self, keep_alive_period, keep_alive{});
 }
 
 auto open(self_pointer self, const tree& parts) {
@@ -56,16 +57,22 @@ session_actor::behavior_type sessions(self_pointer self, tree parts) {
       start_keeping_alive(self, x.from);
       store_unasked(parts, [x](tx& t) { note_sign_of_life(t, x.session_id, x.from); });
     },
-    [=](end_connection) -> caf::result<done> {
+    [=](end_connection x) -> caf::result<done> {
+      self->state.keeping_alive.erase(x.server);
       auto promise = self->make_response_promise<done>();
-      return promise.delegate(parts.storage, transaction{[](tx& t) {
-                                                           suspend_sessions_of_server(t);
+      return promise.delegate(parts.storage, transaction{[x](tx& t) {
+                                                           suspend_sessions_of_server(t, x.server);
+                                                           forget_places(t, x.server);
                                                            return caf::make_message(done{});
                                                          },
                                                          false});
     },
     [=](keep_alive) {
-      store_unasked(parts, keep_sessions_alive);
+      const auto& kept = self->state.keeping_alive;
+      self->state.ticking = !kept.empty();
+      if (kept.empty())
+        return;
+      store_unasked(parts, [kept](tx& t) { keep_sessions_alive(t, kept); });
       self->delayed_send(self, keep_alive_period, keep_alive{});
     },
   };

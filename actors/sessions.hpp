@@ -4,6 +4,8 @@
 #include "actors/route.hpp"
 #include "messages/sessions.hpp"
 
+#include <set>
+
 namespace orch {
 
 /// A request named the session; nobody waits for this to be noted.
@@ -13,9 +15,11 @@ struct sign_of_life {
 };
 
 /// The connection ended: its sessions are to be suspended. Answered when that is on disk.
-struct end_connection {};
+struct end_connection {
+  int64_t server = 0; ///< as its requests said (`caller::server`)
+};
 
-/// Time for signs of life of the sessions that our connection keeps alive.
+/// Time for signs of life of the sessions that our connections keep alive.
 struct keep_alive {};
 
 /// Owns sessions, what they are at, and who takes over whose work.
@@ -26,7 +30,8 @@ using session_actor =
 struct session_state {
   session_state() = default;
 
-  bool keeping_alive = false;
+  std::set<int64_t> keeping_alive; ///< processes behind our connections
+  bool ticking = false;            ///< a `keep_alive` is on its way
 };
 
 session_actor::behavior_type sessions(session_actor::stateful_pointer<session_state> self,

@@ -1,5 +1,8 @@
 #include "actors/thread_effects.hpp"
 
+#include "actors/thread_end.hpp"
+#include "io/change_watch.hpp"
+
 #include <fmt/format.h>
 
 #include <thread>
@@ -11,6 +14,8 @@ using steady = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::milliseconds between_looks{100};
+/// However much happens, a look costs two runs of tmux.
+constexpr std::chrono::milliseconds shortest_pause{20};
 
 /// What is known of it if nothing can be seen: tmux may be gone.
 thread as_seen_now(effects& fx, const thread& known) {
@@ -84,8 +89,13 @@ thread_waited wait_for_thread(effects& fx, const thread_child_wait_status& reque
     throw bad_param("target_statuses", "target_statuses must name at least one status");
   auto begin = steady::now();
   auto end = begin + std::chrono::seconds{request.timeout_seconds};
+  change_watch changes;
   while (true) {
+    // What happens from here on ends the pause below.
+    changes.add(fx.around.state_dir / "events.wake");
     auto seen = look_at_thread(fx, request.thread_id);
+    if (seen.row.thread.log_file_path)
+      changes.add(*seen.row.thread.log_file_path);
     auto status = seen.judgement.provider_status;
     if (seen.row.thread.status == "completed")
       status =
@@ -105,7 +115,8 @@ thread_waited wait_for_thread(effects& fx, const thread_child_wait_status& reque
                           fmt::format("thread #{} is {} after {} s", request.thread_id, status,
                                       request.timeout_seconds),
                           {{"provider_status", status}, {"evidence", seen.judgement.evidence}}};
-    std::this_thread::sleep_for(between_looks);
+    std::this_thread::sleep_for(shortest_pause);
+    changes.wait(between_looks - shortest_pause);
   }
 }
 

@@ -26,7 +26,6 @@ using steady = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::milliseconds early_end{250};
-constexpr std::chrono::seconds time_to_end{3};
 constexpr std::chrono::milliseconds between_looks{20};
 
 /// An argument that tmux surely takes; longer prompts go through a file.
@@ -225,33 +224,6 @@ std::string launch_note(const std::vector<std::string>& argv) {
   return line.size() <= most ? line : std::string{beginning_of(line, most)} + " …";
 }
 
-/// Those that live in the session that a pane's program leads, without that one: what it has
-/// started and left in the background there.
-std::vector<pid_t> processes_of_session(pid_t leader) {
-  std::vector<pid_t> found;
-  std::error_code ended;
-  for (const auto& entry : fs::directory_iterator{"/proc", ended}) {
-    auto name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos)
-      continue;
-    std::ifstream in{entry.path() / "stat"};
-    std::string line;
-    std::getline(in, line);
-    // "12 (a name) S parent group session ...": the name may hold anything.
-    auto rest = line.rfind(") ");
-    char state = 0;
-    pid_t parent = 0;
-    pid_t group = 0;
-    pid_t session = 0;
-    std::istringstream facts{rest == line.npos ? std::string{} : line.substr(rest + 2)};
-    facts >> state >> parent >> group >> session;
-    auto process = static_cast<pid_t>(std::stol(name));
-    if (session == leader && process != leader && state != 'Z')
-      found.push_back(process);
-  }
-  return found;
-}
-
 bool runs_the_agent(const thread_row& row) {
   return row.launch.launch_codex && !row.launch.launch_command;
 }
@@ -388,33 +360,6 @@ thread_row launch_thread(effects& fx, const thread_row& row, const launch_wishes
     });
     throw why;
   }
-}
-
-bool end_program(effects& fx, const thread_row& row) {
-  auto pane = find_pane(fx.agents(), row);
-  if (!pane)
-    return false;
-  auto leader = static_cast<pid_t>(pane->pid);
-  auto last_chance = steady::now() + time_to_end;
-  auto end = last_chance + time_to_end;
-  auto tell = [&](int signal) {
-    // The kernel keeps the number for this process as long as tmux has not seen it end.
-    if (pane && !pane->dead)
-      ::kill(leader, signal);
-    for (auto process : processes_of_session(leader))
-      ::kill(process, signal);
-  };
-  tell(SIGHUP);
-  while (steady::now() < end) {
-    auto ended = !pane || pane->dead;
-    if (ended && processes_of_session(leader).empty())
-      break;
-    if (steady::now() >= last_chance)
-      tell(SIGKILL);
-    std::this_thread::sleep_for(between_looks);
-    pane = find_pane(fx.agents(), row);
-  }
-  return true;
 }
 
 pane_turn::pane_turn(effects& fx, int64_t thread_id) {

@@ -35,10 +35,6 @@ void check_guide(effects& fx, const std::optional<std::string>& guide_path);
 /// What a thread is told first: who it is, its guide, its task. Empty for a thread without any.
 std::string assignment_of(effects& fx, const thread_row& row);
 
-/// Ends the program in a thread's pane, if it is still the thread's: as a closed terminal would,
-/// and if that does not help within 3 s for certain. The pane stays, dead. True if it had one.
-bool end_program(effects& fx, const thread_row& row);
-
 /// Only one process at a time does something to a thread's pane.
 class pane_turn {
 public:

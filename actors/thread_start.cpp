@@ -2,6 +2,7 @@
 
 #include "actors/runtime_effects.hpp"
 #include "actors/thread_effects.hpp"
+#include "actors/thread_end.hpp"
 #include "io/tmux_install.hpp"
 #include "storage/sessions.hpp"
 

@@ -162,26 +162,29 @@ private:
   template <request M, class Start>
   static wait_begun begin_wait(tx& t, const call<M>& asked, const Start& start) {
     t.asked_by(asked.from);
-    const auto& key = asked.from.request_key;
-    auto params = key ? to_json_text(asked.params) : std::string{};
+    auto key = keyed_request::of(asked.params, asked.from);
     if (key) {
-      auto earlier = find_earlier(t, *key, M::about, params);
+      auto earlier = key->find_earlier(t);
       if (earlier.answer)
         return {caf::make_message(from_json<typename M::result>(json::parse(*earlier.answer)))};
-      if (earlier.being_done)
-        throw still_being_done(*key);
+      if (earlier.being_done && !key->is_of_place())
+        throw key->still_being_done();
+      // Whoever waited there before is cut off from the client, or dead.
+      if (earlier.begun)
+        leave_line(t, *earlier.begun);
     }
     auto begun = start(t, asked.params);
     auto result = std::get_if<typename M::result>(&begun);
     if (key)
-      keep_answer(t, *key, M::about, params,
-                  result ? std::optional{to_json_text(*result)} : std::nullopt);
+      key->keep_answer(t, result ? std::optional{to_json_text(*result)} : std::nullopt);
     if (result)
       return {caf::make_message(std::move(*result))};
     auto waiter_id = std::get<line_place>(begun).waiter_id;
     wait_begun in_line{{}, waiter_id, {t.take_in_hand(name_of_waiter(waiter_id))}};
-    if (key)
-      in_line.held.push_back(t.take_in_hand(name_of_key(*key)));
+    if (key) {
+      key->note_begun(t, waiter_id);
+      in_line.held.push_back(t.take_in_hand(key->name()));
+    }
     return in_line;
   }
 
@@ -191,16 +194,16 @@ private:
     held.ticket = asked.from.ticket;
     held.promise = std::move(promise);
     held.wait_seconds = asked.params.wait_seconds;
-    held.answer = [asked, finish](tx& t, const wait_state& state) {
+    auto key = keyed_request::of(asked.params, asked.from);
+    held.answer = [asked, finish, key](tx& t, const wait_state& state) {
       auto result = finish(t, asked.params, state);
-      if (asked.from.request_key)
-        keep_answer(t, *asked.from.request_key, M::about, to_json_text(asked.params),
-                    to_json_text(result));
+      if (key)
+        key->keep_answer(t, to_json_text(result));
       return caf::make_message(std::move(result));
     };
-    held.give_up = [key = asked.from.request_key](tx& t) {
+    held.give_up = [key](tx& t) {
       if (key)
-        forget_answer(t, *key);
+        key->forget(t);
     };
     return held;
   }

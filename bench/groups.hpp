@@ -14,6 +14,9 @@ void measure_methods(report& to, const machine_limits& is);
 /// Many servers that write to one repository.
 void measure_processes(report& to, const machine_limits& is);
 
+/// Many servers that a supervisor answers, beside as many that work by themselves.
+void measure_bridges(report& to);
+
 /// Time to the first answer, memory, and what an idle server costs.
 void measure_startup(report& to);
 

@@ -34,20 +34,21 @@ pipe_ends open_pipe() {
   return {ends[0], ends[1]};
 }
 
-pid_t spawn(const std::string& program, const std::string& repository, int input, int output) {
+pid_t spawn(std::vector<std::string> command, int input, int output) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  // The older way to say `serve`, which earlier implementations understand too.
-  std::array<const char*, 6> arguments{program.c_str(), "--mode",           "serve",
-                                       "--repo",        repository.c_str(), nullptr};
+  std::vector<char*> arguments;
+  for (auto& word : command)
+    arguments.push_back(word.data());
+  arguments.push_back(nullptr);
   pid_t child = 0;
-  auto failed = ::posix_spawn(&child, program.c_str(), &actions, nullptr,
-                              const_cast<char**>(arguments.data()), environ);
+  auto failed =
+    ::posix_spawn(&child, arguments.front(), &actions, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   if (failed != 0)
-    throw std::system_error{failed, std::generic_category(), program};
+    throw std::system_error{failed, std::generic_category(), command.front()};
   return child;
 }
 
@@ -62,14 +63,19 @@ void wait_for(int fd, short events, steady::time_point until) {
 
 } // namespace
 
-server::server(const std::string& program, const std::filesystem::path& repository) {
+// The older way to say `serve`, which earlier implementations understand too.
+server::server(const std::string& program, const std::filesystem::path& repository)
+  : server{{program, "--mode", "serve", "--repo", repository.string()}} {
+}
+
+server::server(const std::vector<std::string>& command) {
   auto input = open_pipe();
   auto output = open_pipe();
   to_ = input.write;
   from_ = output.read;
   ::fcntl(to_, F_SETFL, O_NONBLOCK);
   ::fcntl(from_, F_SETFL, O_NONBLOCK);
-  pid_ = spawn(program, repository.string(), input.read, output.write);
+  pid_ = spawn(command, input.read, output.write);
   ::close(input.read);
   ::close(output.write);
 }

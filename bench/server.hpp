@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace bench {
 
@@ -14,6 +15,8 @@ namespace bench {
 class server {
 public:
   server(const std::string& program, const std::filesystem::path& repository);
+  /// Any command that answers on its standard output.
+  explicit server(const std::vector<std::string>& command);
   /// Closes its input and waits for its end; kills it if that takes too long.
   ~server();
   server(const server&) = delete;

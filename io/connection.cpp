@@ -1,5 +1,8 @@
 #include "io/connection.hpp"
 
+#include "io/request_rules.hpp"
+#include "storage/requests.hpp"
+
 #include <caf/send.hpp>
 #include <fmt/format.h>
 
@@ -17,72 +20,6 @@ constexpr std::chrono::seconds sign_of_life_interval{1};
 /// Tickets name requests to owners that serve several connections, so they are the process's.
 std::atomic<uint64_t> last_ticket{0};
 
-bool wants_to_wait(const method_info& m, const json& params) {
-  if (!m.about->may_wait)
-    return false;
-  for (std::string_view name : {"wait_seconds", "timeout_seconds"})
-    if (auto f = m.params->find(name)) {
-      auto given = params.find(name);
-      if (given != params.end() && given->is_number())
-        return given->get<double>() > 0;
-      return *static_cast<const int64_t*>(member(m.params->defaults, *f)) > 0;
-    }
-  return false;
-}
-
-/// More rows than this are a long answer.
-constexpr int64_t short_page = 100;
-
-/// What has side effects overlaps nothing, since it may touch what the others need. Long answers
-/// don't either: answers that nobody has read yet are counted before the next one is made.
-bool runs_alone(const method_info& m, const json& params) {
-  if (m.about->touches == access::effect)
-    return true;
-  auto limit = m.params->find("limit");
-  if (!limit)
-    return false;
-  auto given = params.find("limit");
-  return given == params.end() || !given->is_number_integer() || given->get<int64_t>() > short_page;
-}
-
-/// The id of a session in a parameter, also one written as text.
-std::optional<int64_t> session_in(const json& value) {
-  if (value.is_number_integer() && value.get<int64_t>() > 0)
-    return value.get<int64_t>();
-  if (!value.is_string())
-    return {};
-  const auto& text = value.get_ref<const std::string&>();
-  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
-    return {};
-  return std::stoll(text);
-}
-
-std::optional<int64_t> session_asking(const method_info& m, const json& params) {
-  for (const auto& f : m.params->fields) {
-    auto given = f.is_session ? params.find(f.name) : params.end();
-    if (given != params.end())
-      return session_in(*given);
-  }
-  return {};
-}
-
-/// Takes `request_key` out of the parameters of a method that writes; every such method has it.
-std::optional<std::string> take_request_key(const method_info& m, json& params) {
-  auto found = params.find("request_key");
-  if (found == params.end() || !m.about->writes())
-    return {};
-  auto key = *found;
-  params.erase("request_key");
-  if (key.is_null())
-    return {};
-  if (!key.is_string() || key.get_ref<const std::string&>().empty())
-    throw bad_param("request_key", "request_key must be a string that is not empty");
-  if (key.get_ref<const std::string&>().size() > longest_request_key)
-    throw bad_param("request_key",
-                    fmt::format("request_key must have at most {} bytes", longest_request_key));
-  return key.get<std::string>();
-}
-
 /// The answers as one object, or the only one as it is if its key is empty.
 std::string put_together(const std::map<std::string, std::string>& parts) {
   if (parts.begin()->first.empty())
@@ -93,24 +30,13 @@ std::string put_together(const std::map<std::string, std::string>& parts) {
   return fmt::format("{{{}}}", fmt::join(members, ","));
 }
 
-request_error unknown_method(const std::string& name) {
-  std::vector<std::string_view> names;
-  for (const auto& m : catalog())
-    names.push_back(m.about->name);
-  auto meant = nearest(name, names);
-  return {errc::method_not_found,
-          meant.empty()
-            ? fmt::format("unknown method {}", name.substr(0, 200))
-            : fmt::format("unknown method {}; did you mean {}?", name.substr(0, 200), meant)};
-}
-
 } // namespace
 
 connection::connection(caf::event_based_actor* self, connection_options options, sink out)
-  : self_{self}, options_{std::move(options)}, out_{std::move(out)}, splitter_{options_.most_bytes},
-    mcp_{options_.profile}, subscribed_{self, ++last_ticket, [this](const std::string& uri) {
-                                          write_line(notices_framed_, resource_updated_line(uri));
-                                        }} {
+  : self_{self}, options_{std::move(options)}, out_{std::move(out)}, mcp_{options_.profile},
+    subscribed_{self, ++last_ticket, [this](const std::string& uri) {
+                  out_.notify(notices_to_, resource_updated_line(uri));
+                }} {
 }
 
 connection::~connection() {
@@ -124,22 +50,24 @@ void connection::use(std::shared_ptr<const route_table> table, const std::string
   start_what_may_start();
 }
 
-void connection::on_bytes(std::string_view bytes) {
-  splitter_.feed(bytes, [this](frame f) { take(std::move(f)); });
-}
-
-void connection::on_end() {
-  splitter_.finish([this](frame f) { take(std::move(f)); });
-}
-
 bool connection::wants_input() const {
   return slots_.size() + waiting_.size() < options_.window;
 }
 
 void connection::stop_waiting() {
+  waits_end_ = true;
   auto held = waiting_;
-  for (const auto& [ticket, s] : held)
+  for (const auto& [ticket, s] : held) {
     refuse(s, {errc::unavailable, "the server is stopping"});
+    // Others may go on, and must not wait behind it.
+    end_wait(ticket);
+  }
+}
+
+void connection::leave() {
+  leaving_ = true;
+  for (const auto& [ticket, s] : waiting_)
+    end_wait(ticket);
 }
 
 bool connection::wants_progress() const {
@@ -151,29 +79,23 @@ bool connection::wants_progress() const {
 void connection::send_progress() {
   using namespace std::chrono;
   for (const auto& [ticket, s] : waiting_) {
-    if (s->progress_token.empty())
+    if (s->progress_token.empty() || s->silent)
       continue;
     auto waited = duration<double>(steady_clock::now() - s->started).count();
-    send(*s,
-         fmt::format(R"({{"jsonrpc":"2.0","method":"notifications/progress","params":{{)"
-                     R"("progressToken":{},"progress":{:.3f},"message":"waiting for {:.0f} s"}}}})",
-                     s->progress_token, waited, waited));
+    out_.notify(
+      s->from,
+      fmt::format(R"({{"jsonrpc":"2.0","method":"notifications/progress","params":{{)"
+                  R"("progressToken":{},"progress":{:.3f},"message":"waiting for {:.0f} s"}}}})",
+                  s->progress_token, waited, waited));
   }
 }
 
-void connection::take(frame f) {
+void connection::take(incoming m) {
   auto s = std::make_shared<slot>();
-  s->framed = f.how == frame::form::framed;
+  s->from = m.from;
+  s->place = m.place;
   s->ticket = ++last_ticket;
-  if (f.how == frame::form::too_large) {
-    s->asked = read_beginning(f.text);
-    s->asked.problem =
-      request_error{errc::too_large,
-                    fmt::format("a message may have {} bytes at most", options_.most_bytes),
-                    {{"limit", options_.most_bytes}}};
-  } else {
-    s->asked = read_envelope(f.text);
-  }
+  s->asked = std::move(m.asked);
   if (s->asked.problem && mcp_.started())
     s->asked.how = dialect::jsonrpc;
   take_message(s);
@@ -201,10 +123,13 @@ void connection::take_protocol_message(const slot_ptr& s) {
   auto reply = mcp_.handle(s->asked);
   if (auto cancelled = std::get_if<cancelled_request>(&reply)) {
     cancel(cancelled->id);
+    out_.answer(s->from, {});
     return;
   }
-  if (s->asked.is_notification())
+  if (s->asked.is_notification()) {
+    out_.answer(s->from, {});
     return;
+  }
   // What MCP itself answers is answered at once, whatever is outstanding.
   if (auto direct = std::get_if<direct_result>(&reply))
     send(*s, result_line(s->asked, direct->json_text));
@@ -229,7 +154,7 @@ void connection::subscribe(const slot_ptr& s, const resource_subscription& asked
     send(*s, error_line(s->asked, without_owners()));
     return;
   }
-  notices_framed_ = s->framed;
+  notices_to_ = s->from;
   auto done = [this, s, alive = alive_] {
     if (*alive)
       send(*s, result_line(s->asked, "{}"));
@@ -306,13 +231,17 @@ void connection::cancel(const std::string& id) {
     if (s->asked.id != id)
       continue;
     s->silent = true;
-    if (table_) {
-      caf::anon_send(table_->locks, cancel_wait{ticket});
-      caf::anon_send(table_->merges, cancel_wait{ticket});
-      caf::anon_send(table_->threads, cancel_wait{ticket});
-      caf::anon_send(table_->events, cancel_wait{ticket});
-    }
+    end_wait(ticket);
   }
+}
+
+void connection::end_wait(uint64_t ticket) {
+  if (!table_)
+    return;
+  caf::anon_send(table_->locks, cancel_wait{ticket});
+  caf::anon_send(table_->merges, cancel_wait{ticket});
+  caf::anon_send(table_->threads, cancel_wait{ticket});
+  caf::anon_send(table_->events, cancel_wait{ticket});
 }
 
 void connection::queue(const slot_ptr& s) {
@@ -325,7 +254,7 @@ void connection::start_what_may_start() {
   // A request that is refused at once comes back here; the loop below goes on with the next.
   if (std::exchange(starting_, true))
     return;
-  while (!queued_.empty() && out_.has_room()) {
+  while (!queued_.empty() && !leaving_ && out_.has_room()) {
     auto s = queued_.front();
     auto m = s->resource ? nullptr : find_method(s->method);
     s->alone = s->resource || (m && runs_alone(*m, s->params));
@@ -354,6 +283,7 @@ void connection::start(const slot_ptr& s, const method_info& m) {
   from.ticket = s->ticket;
   from.settled = writing_ == 0;
   from.lasting = options_.lasting;
+  from.server = options_.server;
   from.thread_id = options_.thread_id;
   from.client = mcp_.client_hint(s->asked);
   from.session_id = session_asking(m, s->params);
@@ -362,13 +292,17 @@ void connection::start(const slot_ptr& s, const method_info& m) {
     return;
   }
   try {
-    from.request_key = take_request_key(m, s->params);
+    from.request_key = key_for(m, *s);
   } catch (const request_error& e) {
     refuse(s, e);
     return;
   }
   note_sessions(m, s->params, from);
   s->waits = wants_to_wait(m, s->params);
+  if (s->waits && waits_end_) {
+    refuse(s, {errc::unavailable, "the server is stopping"});
+    return;
+  }
   if (s->waits) {
     // It has its place now and holds nobody up; its answer comes when it comes.
     std::erase(slots_, s);
@@ -389,6 +323,13 @@ void connection::start(const slot_ptr& s, const method_info& m) {
       then();
     start_what_may_start();
   };
+  auto failed = [this, s, finished](const request_error& e) {
+    finished([&] {
+      // A wait that was cut short here goes on elsewhere.
+      if (!leaving_ || waiting_.erase(s->ticket) == 0)
+        refuse(s, e);
+    });
+  };
   table_->routes.at(m.about->name)
     .call(
       self_, params, from,
@@ -397,7 +338,15 @@ void connection::start(const slot_ptr& s, const method_info& m) {
           answer(s, result_line(s->asked, s->tool ? tool_result(json_text, s->modern) : json_text));
         });
       },
-      [this, s, finished](const request_error& e) { finished([&] { refuse(s, e); }); });
+      failed);
+}
+
+std::optional<request_key> connection::key_for(const method_info& m, slot& s) const {
+  if (auto given = take_request_key(m, s.params))
+    return request_key{*given};
+  if (!m.about->writes() || !s.place)
+    return {};
+  return request_key{key_of_place(options_.server, *s.place), static_cast<int64_t>(s.from.number)};
 }
 
 void connection::note_sessions(const method_info& m, const json& params, const caller& from) {
@@ -460,17 +409,7 @@ void connection::flush_answers() {
 }
 
 void connection::send(const slot& s, const std::string& line) {
-  if (!s.silent)
-    write_line(s.framed, line);
-}
-
-void connection::write_line(bool framed, const std::string& line) {
-  if (framed) {
-    out_.write(fmt::format("Content-Length: {}\r\n\r\n{}", line.size(), line));
-  } else {
-    out_.write(line);
-    out_.write("\n");
-  }
+  out_.answer(s.from, s.silent ? std::string_view{} : line);
 }
 
 } // namespace orch

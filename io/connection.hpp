@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/repository.hpp"
-#include "io/frames.hpp"
+#include "io/incoming.hpp"
 #include "io/mcp.hpp"
 #include "io/subscriptions.hpp"
 
@@ -20,18 +20,23 @@ struct connection_options {
   std::size_t window = 256;           ///< requests read and not answered
   std::string profile = "all";        ///< of MCP tools
   bool lasting = true;                ///< keeps the sessions opened on it alive
+  /// The process that does so, as `presence` knows it; 0: the one that answers.
+  int64_t server = 0;
   std::optional<int64_t> thread_id{}; ///< of the agent that started the server
   /// There is no repository, and why: all requests are refused with this.
   std::optional<std::string> no_repository{};
 };
 
-/// One client: bytes in, requests to the owners, answers out, in the order that the contract
+/// One client: messages in, requests to the owners, answers out, in the order that the contract
 /// promises. Belongs to the actor `self`, whose thread makes all calls and runs all callbacks.
 class connection {
 public:
   /// Where answers go.
   struct sink {
-    std::function<void(std::string_view)> write;
+    /// The one answer to a message; empty if nothing is to be said.
+    std::function<void(const reply_address& to, std::string_view line)> answer;
+    /// Something else about a message, or about what it has subscribed to.
+    std::function<void(const reply_address& to, std::string_view line)> notify;
     /// Is there room for more? While there is none, no request is started.
     std::function<bool()> has_room = [] { return true; };
   };
@@ -43,8 +48,7 @@ public:
   /// not.
   void use(std::shared_ptr<const route_table> table, const std::string& parked = {});
 
-  void on_bytes(std::string_view bytes);
-  void on_end();
+  void take(incoming m);
 
   /// There may be room for answers again.
   void go_on() { start_what_may_start(); }
@@ -55,8 +59,15 @@ public:
   /// Has everything that was read been answered?
   bool idle() const { return slots_.empty() && waiting_.empty(); }
 
-  /// Answers the requests that wait for something, since the server is to stop.
+  /// Answers the requests that wait for something, now and from now on: the server is to stop.
   void stop_waiting();
+
+  /// Starts nothing more and ends what waits: whoever sent the requests is going to repeat those
+  /// that have no answer elsewhere.
+  void leave();
+
+  /// Nothing that was started is still on its way.
+  bool has_left() const { return running_ == 0 && waiting_.empty(); }
 
   /// From now on answers that still come are dropped. Any thread may run their callbacks then.
   void abandon() { *alive_ = false; }
@@ -71,7 +82,8 @@ private:
   /// A request on its way from line to answer.
   struct slot {
     envelope asked;
-    bool framed = false;
+    reply_address from{};
+    std::optional<int64_t> place{};
     bool tool = false;   ///< dress the answer as the result of tools/call
     bool modern = false; ///< of the stateless MCP era
     bool waits = false;
@@ -89,17 +101,18 @@ private:
   };
   using slot_ptr = std::shared_ptr<slot>;
 
-  void take(frame f);
   void take_message(const slot_ptr& s);
   void take_protocol_message(const slot_ptr& s);
   void read_resource(const slot_ptr& s);
   void subscribe(const slot_ptr& s, const resource_subscription& asked);
   void cancel(const std::string& id);
+  void end_wait(uint64_t ticket);
 
   void queue(const slot_ptr& s);
   void start_what_may_start();
   bool may_start(const slot& s, std::string_view owner) const;
   void start(const slot_ptr& s, const method_info& m);
+  std::optional<request_key> key_for(const method_info& m, slot& s) const;
   void note_sessions(const method_info& m, const json& params, const caller& from);
   void finish(const slot_ptr& s, bool wrote);
 
@@ -108,21 +121,21 @@ private:
   void answer(const slot_ptr& s, std::string line);
   void flush_answers();
   void send(const slot& s, const std::string& line);
-  void write_line(bool framed, const std::string& line);
 
   caf::event_based_actor* self_;
   connection_options options_;
   sink out_;
-  frame_splitter splitter_;
   mcp_session mcp_;
   subscriptions subscribed_;
-  bool notices_framed_ = false;
+  reply_address notices_to_{}; ///< that of the last subscription
   std::shared_ptr<const route_table> table_;
   std::string parked_;
   std::deque<slot_ptr> slots_;           ///< in the order of arrival, answered in it
   std::deque<slot_ptr> queued_;          ///< of these, not started yet
   std::map<uint64_t, slot_ptr> waiting_; ///< started, held open, overtaken by later ones
   bool starting_ = false;
+  bool leaving_ = false;
+  bool waits_end_ = false; ///< nothing waits any more
   std::string_view running_owner_;
   bool running_alone_ = false;
   std::size_t running_ = 0; ///< ordered requests that owners have now

@@ -4,7 +4,9 @@
 #include <caf/execution_unit.hpp>
 #include <caf/resumable.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -45,7 +47,7 @@ public:
   void set_deadline(std::chrono::steady_clock::time_point at) { deadline_ = at; }
 
   /// The next round begins at the latest at that moment; counts for one round.
-  void wake_at(std::chrono::steady_clock::time_point at) { wake_at_ = at; }
+  void wake_at(std::chrono::steady_clock::time_point at) { wake_at_ = std::min(wake_at_, at); }
 
 private:
   bool run_actors();

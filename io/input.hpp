@@ -19,6 +19,10 @@ public:
         std::function<void()> end)
     : loop_{loop}, fd_{fd}, bytes_{std::move(bytes)}, end_{std::move(end)}, buffer_(64U << 10, 0) {}
 
+  ~input() { want(false); }
+  input(const input&) = delete;
+  input& operator=(const input&) = delete;
+
   void want(bool more) {
     if (ended_ || more == watching_)
       return;

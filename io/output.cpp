@@ -32,10 +32,12 @@ bool has_room(int fd) {
 
 } // namespace
 
-output::output(event_loop& loop, int fd, std::function<void()> broken)
-  : loop_{loop}, fd_{fd}, own_fd_{reopen_non_blocking(fd)}, broken_{std::move(broken)} {
+output::output(event_loop& loop, int fd, std::function<void()> broken, bool non_blocking)
+  : loop_{loop}, fd_{fd}, own_fd_{reopen_non_blocking(fd)}, blocks_{own_fd_ < 0 && !non_blocking},
+    broken_{std::move(broken)}, tells_broken_{broken_ != nullptr} {
   // Without events poll still tells that the reader is gone.
-  loop_.watch(fd_, 0, [this](short) { fail(); });
+  if (tells_broken_)
+    loop_.watch(fd_, 0, [this](short) { fail(); });
 }
 
 output::~output() {
@@ -45,12 +47,13 @@ output::~output() {
 }
 
 void output::flush() {
+  if (empty() && !waits_for_room_)
+    return;
   while (!empty() && !failed_) {
-    auto blocking = own_fd_ < 0;
-    if (blocking && !has_room(fd_))
+    if (blocks_ && !has_room(fd_))
       break;
-    auto count = ::write(blocking ? fd_ : own_fd_, pending_.data() + written_,
-                         blocking ? std::min(size(), safe_chunk) : size());
+    auto count = ::write(own_fd_ < 0 ? fd_ : own_fd_, pending_.data() + written_,
+                         blocks_ ? std::min(size(), safe_chunk) : size());
     if (count >= 0)
       written_ += static_cast<std::size_t>(count);
     else if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -61,7 +64,12 @@ void output::flush() {
   forget_written();
   if (failed_)
     return;
-  loop_.watch(fd_, empty() ? 0 : POLLOUT, [this](short revents) {
+  waits_for_room_ = !empty();
+  if (!waits_for_room_ && !tells_broken_) {
+    loop_.unwatch(fd_);
+    return;
+  }
+  loop_.watch(fd_, waits_for_room_ ? POLLOUT : 0, [this](short revents) {
     if ((revents & POLLOUT) != 0)
       flush();
     else
@@ -85,7 +93,8 @@ void output::fail() {
   pending_.clear();
   written_ = 0;
   loop_.unwatch(fd_);
-  broken_();
+  if (broken_)
+    broken_();
 }
 
 } // namespace orch

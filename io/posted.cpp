@@ -29,7 +29,7 @@ void posted_work::post(std::function<void()> work) {
 
 bool posted_work::empty() {
   std::lock_guard lock{guard_};
-  return waiting_.empty();
+  return waiting_.empty() && !running_;
 }
 
 void posted_work::run_on(event_loop& loop) {
@@ -47,9 +47,12 @@ void posted_work::run_all() {
   {
     std::lock_guard lock{guard_};
     work.swap(waiting_);
+    running_ = true;
   }
   for (const auto& one : work)
     one();
+  std::lock_guard lock{guard_};
+  running_ = false;
 }
 
 } // namespace orch

@@ -33,7 +33,8 @@ private:
 
   int wake_;
   std::mutex guard_;
-  std::vector<std::function<void()>> waiting_; ///< under `guard_`
+  std::vector<std::function<void()>> waiting_; ///< under `guard_`, as what follows
+  bool running_ = false;
 };
 
 } // namespace orch

@@ -37,12 +37,12 @@ bool take(int fd, int64_t byte) {
 
 } // namespace
 
-presence::presence(const std::filesystem::path& file)
+presence::presence(const std::filesystem::path& file, of whom)
   : own_{open_file(file)}, children_{open_file(file)} {
   std::random_device source;
-  std::uniform_int_distribution<int64_t> ids{1, (int64_t{1} << 61) - 1};
+  std::uniform_int_distribution<int64_t> halves{1, (int64_t{1} << 60) - 1};
   do
-    id_ = ids(source);
+    id_ = 2 * halves(source) + (whom == of::client ? 1 : 0);
   while (!take(own_, 2 * id_));
   take(children_, 2 * id_ + 1);
 }

@@ -12,14 +12,19 @@ namespace orch {
 /// they still do after its death can be waited for. Ids of dead servers are never met again.
 class presence {
 public:
+  /// What lives as long as the process: the actors of a repository, or a client on its input.
+  enum class of : uint8_t { server, client };
+
   /// Creates the file if it is missing. Throws `std::system_error`.
-  explicit presence(const std::filesystem::path& file);
+  explicit presence(const std::filesystem::path& file, of whom = of::server);
   ~presence();
   presence(const presence&) = delete;
   presence& operator=(const presence&) = delete;
 
-  /// This server's id: positive, below 2^61.
+  /// This server's id: positive, below 2^61; odd for a client.
   int64_t id() const { return id_; }
+
+  static bool is_client(int64_t id) { return id % 2 != 0; }
 
   /// Does that server live? Safe in any thread.
   bool alive(int64_t server) const;

@@ -1,5 +1,6 @@
 #include "io/process.hpp"
 
+#include "io/descriptor.hpp"
 #include "messages/error.hpp"
 
 #include <fcntl.h>
@@ -43,28 +44,6 @@ constexpr std::chrono::milliseconds glance{20};
                       fmt::format("cannot run {}: {}", p.argv.at(0), std::strerror(error)),
                       {{"program", p.argv.at(0)}, {"errno", error}}};
 }
-
-class descriptor {
-public:
-  descriptor() = default;
-  explicit descriptor(int number) : number_{number} {}
-  descriptor(descriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~descriptor() { close(); }
-
-  int number() const { return number_; }
-  bool open() const { return number_ >= 0; }
-  void close() {
-    if (number_ >= 0)
-      ::close(std::exchange(number_, -1));
-  }
-
-private:
-  int number_ = -1;
-};
 
 /// Takes a fresh descriptor, above the numbers that the child's own streams are put on.
 descriptor fresh(const program& p, int number) {

@@ -1,11 +1,7 @@
 #include "io/server.hpp"
 
-#include "io/input.hpp"
-#include "io/log.hpp"
-#include "io/output.hpp"
-#include "io/served_client.hpp"
+#include "io/relay.hpp"
 #include "io/stopping.hpp"
-#include "io/workspace.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -36,71 +32,41 @@ std::optional<int64_t> thread_of_this_server() {
   return id;
 }
 
-/// Opens the repository; if it need not be there, says in the options why it is not.
-std::optional<workspace_files> open_unless_optional(serve_options& options) {
-  try {
-    return open_workspace(options.repo);
-  } catch (const std::exception& e) {
-    if (!options.repo_is_optional)
-      throw;
-    options.connection.no_repository = e.what();
-    return {};
-  }
-}
-
 } // namespace
 
 int serve(const serve_options& given) {
   auto options = given;
   options.connection.thread_id = thread_of_this_server();
-  auto files = open_unless_optional(options);
-  if (files)
-    files->around->own_thread = options.connection.thread_id.value_or(0);
   system_config config;
   caf::actor_system system{config};
-  auto broken = false;
-  auto finished = false;
-  std::unique_ptr<output> out;
-  served_client serving{system,
-                        options.connection,
-                        {[&](std::string_view bytes) { out->add(bytes); },
-                         [&] { return out->size() < most_unread_answers; }}};
-  if (files)
-    serving.attach(files->actors);
-  auto& loop = serving.loop;
-  out = std::make_unique<output>(loop, protocol_output(), [&] { broken = true; });
-  input in{loop, STDIN_FILENO, [&](std::string_view bytes) { serving.client.on_bytes(bytes); },
-           [&] { serving.client.on_end(); }};
-  std::optional<stop_watchdog> watchdog;
-  auto signals = stop_signals();
-  auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-  loop.watch(signal_fd, POLLIN, [&](short) {
-    signalfd_siginfo info{};
-    [[maybe_unused]] auto ignored = ::read(signal_fd, &info, sizeof info);
-    in.stop();
-    serving.client.stop_waiting();
-    loop.set_deadline(std::chrono::steady_clock::now() + time_to_stop);
-    watchdog.emplace(time_to_stop);
-  });
-  auto ending = false;
-  loop.run([&] { return finished; },
-           [&](bool idle) {
-             if (idle || out->size() >= worth_a_write)
-               out->flush();
-             serving.client.go_on();
-             serving.plan_progress();
-             in.want(serving.ready() && serving.client.wants_input());
-             auto answered = in.ended() && serving.client.idle() && out->empty();
-             if ((answered || broken) && !std::exchange(ending, true)) {
-               in.stop();
-               loop.set_deadline(std::chrono::steady_clock::now() + time_to_stop);
-               watchdog.emplace(time_to_stop);
-               serving.end_connection_then([&] { finished = true; });
-             }
-           });
-  loop.unwatch(signal_fd);
-  ::close(signal_fd);
-  out.reset();
+  auto loop = std::make_shared<event_loop>(system);
+  {
+    relay client{system, loop, options};
+    std::optional<stop_watchdog> watchdog;
+    auto end_in_time = [&] {
+      if (watchdog)
+        return;
+      loop->set_deadline(std::chrono::steady_clock::now() + time_to_stop);
+      watchdog.emplace(time_to_stop);
+    };
+    auto signals = stop_signals();
+    auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    loop->watch(signal_fd, POLLIN, [&](short) {
+      signalfd_siginfo info{};
+      [[maybe_unused]] auto ignored = ::read(signal_fd, &info, sizeof info);
+      client.stop();
+      end_in_time();
+    });
+    loop->run([&] { return client.finished(); },
+              [&](bool idle) {
+                client.run_round(idle);
+                if (client.ending())
+                  end_in_time();
+              });
+    loop->unwatch(signal_fd);
+    ::close(signal_fd);
+  }
+  loop->close();
   return 0;
 }
 
@@ -120,6 +86,29 @@ int print_answer(const nlohmann::ordered_json& answer) {
   return failed ? 1 : 0;
 }
 
+std::string answer_once(caf::actor_system& system, const std::shared_ptr<event_loop>& loop,
+                        const workspace_files& files, const serve_options& options,
+                        const std::string& method, const std::string& params) {
+  std::string answer;
+  auto single = options.connection;
+  single.lasting = false;
+  repository_host host{system, loop};
+  auto client =
+    host.connect(single, {[&](const reply_address&, std::string_view line) { answer = line; },
+                          [](const reply_address&, std::string_view) {}});
+  host.attach(files.actors);
+  auto asked = false;
+  loop->run([&] { return asked && client->idle(); },
+            [&](bool) {
+              if (!host.ready() || std::exchange(asked, true))
+                return;
+              client->take({read_envelope(
+                json{{"id", 1}, {"method", method}, {"params", json::parse(params)}}.dump())});
+            });
+  host.forget(*client);
+  return answer;
+}
+
 } // namespace
 
 int once(const serve_options& options, const std::string& method, const std::string& params) {
@@ -127,22 +116,12 @@ int once(const serve_options& options, const std::string& method, const std::str
     return print_answer(
       {{"error", {{"code", "parse_error"}, {"message", "--params is not JSON"}}}});
   auto files = open_workspace(options.repo);
+  files.actors.parts.loops.reset(); // it ends before they could be of use
   system_config config;
   caf::actor_system system{config};
-  std::string answer;
-  auto single = options.connection;
-  single.lasting = false;
-  served_client serving{system, single, {[&](std::string_view bytes) { answer += bytes; }}};
-  serving.attach(files.actors);
-  auto asked = false;
-  serving.loop.run([&] { return asked && serving.client.idle(); },
-                   [&](bool) {
-                     if (!serving.ready() || std::exchange(asked, true))
-                       return;
-                     serving.client.on_bytes(
-                       json{{"id", 1}, {"method", method}, {"params", json::parse(params)}}.dump()
-                       + "\n");
-                   });
+  auto loop = std::make_shared<event_loop>(system);
+  auto answer = answer_once(system, loop, files, options, method, params);
+  loop->close();
   if (answer.empty()) // a notification has none
     return 0;
   return print_answer(nlohmann::ordered_json::parse(answer));

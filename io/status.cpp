@@ -1,7 +1,9 @@
 #include "io/status.hpp"
 
 #include "config/config.hpp"
+#include "io/descriptor.hpp"
 #include "io/git.hpp"
+#include "io/presence.hpp"
 #include "io/status_view.hpp"
 #include "io/tmux.hpp"
 
@@ -49,22 +51,6 @@ constexpr std::chrono::seconds measured_again_after{60};
 constexpr milliseconds longest_pause{1'000};
 constexpr milliseconds shortest_pause{150};
 
-/// Closes a descriptor; negative: none.
-class descriptor {
-public:
-  explicit descriptor(int fd = -1) : fd_{fd} {}
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  ~descriptor() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  int get() const { return fd_; }
-
-private:
-  int fd_;
-};
-
 timestamp wall_time() {
   auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<std::chrono::microseconds>(since_1970).count()};
@@ -107,9 +93,9 @@ std::optional<std::vector<int64_t>> locked_bytes(int fd) {
 /// The ids of the servers that live (see io/presence), asked without locking anything.
 std::optional<std::vector<int64_t>> living_servers(const fs::path& file) {
   descriptor fd{::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
-  if (fd.get() < 0)
+  if (fd.number() < 0)
     return errno == ENOENT ? std::optional{std::vector<int64_t>{}} : std::nullopt;
-  auto bytes = locked_bytes(fd.get());
+  auto bytes = locked_bytes(fd.number());
   if (!bytes)
     return {};
   std::vector<int64_t> servers;
@@ -266,6 +252,9 @@ overview look_at(const status_target& target) {
     all.note = "no state: no server has run in this repository yet";
   } else {
     facts.servers = living_servers(dir / "servers.lock");
+    if (facts.servers)
+      facts.clients =
+        std::count_if(facts.servers->begin(), facts.servers->end(), presence::is_client);
     facts.is_directory = is_directory;
     facts.attach_command = attach_command_of(dir / "config.json");
     try {
@@ -421,19 +410,19 @@ int show_once(const status_options& options) {
 /// Says when something was written in the state directories: the log of a database, the wake file.
 class change_watch {
 public:
-  int descriptor() const { return inotify_.get(); }
+  int descriptor() const { return inotify_.number(); }
 
   /// Directories that do not exist yet are tried again with each call.
   void add(const std::vector<overview>& repositories) {
     for (const auto& one : repositories)
-      ::inotify_add_watch(inotify_.get(), (fs::path{one.repository} / ".codex-orch").c_str(),
+      ::inotify_add_watch(inotify_.number(), (fs::path{one.repository} / ".codex-orch").c_str(),
                           IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR);
   }
 
   /// However many changes there were, one look answers them all.
   void forget() {
     alignas(inotify_event) std::array<char, 4'096> events;
-    while (::read(inotify_.get(), events.data(), events.size()) > 0) {
+    while (::read(inotify_.number(), events.data(), events.size()) > 0) {
     }
   }
 

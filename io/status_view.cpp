@@ -487,6 +487,7 @@ std::vector<std::string> summary_of(const overview& of) {
   if (of.servers)
     parts.push_back(*of.servers == 0 ? "no server runs"
                                      : counted(*of.servers, "server", "servers"));
+  tell(of.clients.value_or(0), "client", "clients");
   tell(n.sessions, "session", "sessions");
   tell(n.agents, "agent", "agents");
   tell(n.locks, "lock", "locks");

@@ -1,21 +1,14 @@
 #pragma once
 
-// How the programs that serve end, and what they share in dealing with clients.
+// How the programs that serve end.
 
 #include <chrono>
 #include <csignal>
-#include <cstddef>
 
 namespace orch {
 
 /// A signal gives the server so long to answer what it has begun (contract, section 2: 5 s).
 inline constexpr std::chrono::milliseconds time_to_stop{4'500};
-
-/// Answers that nobody has read yet: beyond this no more requests are started.
-inline constexpr std::size_t most_unread_answers = 1U << 20;
-
-/// Answers are gathered up to this size while there is more to do.
-inline constexpr std::size_t worth_a_write = 64U << 10;
 
 /// SIGTERM, SIGINT and SIGHUP: blocked in all threads and taken by the loop of the first.
 sigset_t stop_signals();

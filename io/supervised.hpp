@@ -3,55 +3,65 @@
 #include "config/supervisor_config.hpp"
 #include "io/connection.hpp"
 #include "io/posted.hpp"
+#include "io/review_budget.hpp"
 
 #include <caf/actor_system.hpp>
 
 #include <atomic>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace orch {
 
-/// How many reviewers may run in all repositories together.
-class review_budget {
-public:
-  void set_most(int64_t most);
+class event_loop;
+class repository_host;
 
-  /// Takes one for a repository in which `running` run, if there is one left.
-  bool take(const std::string& repository, int64_t running);
-  void forget(const std::string& repository);
-
-private:
-  std::mutex guard_;
-  int64_t most_ = 1;
-  std::map<std::string, int64_t> running_;
+/// What a repository has to say to the supervisor's client.
+struct supervised_answer {
+  reply_address to;
+  std::string line;
+  bool last = true; ///< the answer; else it is a notice
 };
 
-/// One repository of a supervisor: a thread with a loop, the actors of the repository, and a client
-/// whose bytes come and go through the supervisor.
+/// One repository of a supervisor: a thread with a loop, the actors of the repository, the bridges
+/// of its other servers, and a client whose messages come and go through the supervisor.
 class supervised {
 public:
-  /// `answers` is called in this repository's thread with whole messages, and with nothing when
-  /// there is room for more requests.
+  struct callbacks {
+    /// Called in this repository's thread; with nothing when it has begun messages, or has ended.
+    std::function<void(std::vector<supervised_answer>)> answers;
+    /// Called there too: is there room for more answers?
+    std::function<bool()> has_room;
+  };
+
+  /// Throws `std::system_error` if the machine has no descriptors or threads left.
   supervised(caf::actor_system& system, supervision_target target,
              const connection_options& options, std::shared_ptr<review_budget> budget,
-             std::function<void(std::string)> answers);
+             callbacks to);
 
   /// Waits for its end.
   ~supervised();
+  supervised(const supervised&) = delete;
+  supervised& operator=(const supervised&) = delete;
 
   const supervision_target& target() const { return target_; }
 
-  /// Any thread. One whole message, as the client framed it.
-  void send(std::string message);
+  /// Any thread. `size`: of the message, in bytes.
+  void send(incoming m, std::size_t size);
 
-  /// Messages that were sent and not begun.
+  /// Messages that were sent and not begun, and their bytes. Any thread.
   std::size_t backlog() const { return backlog_; }
+  std::size_t backlog_bytes() const { return backlog_bytes_; }
+
+  /// Has it begun a message within the last second? Any thread.
+  bool gets_on() const;
+
+  /// Any thread: there may be room for answers again.
+  void go_on();
 
   /// Any thread: it ends when what was sent has been answered, or after 4.5 s.
   void stop();
@@ -62,16 +72,29 @@ public:
   bool parked() const { return parked_; }
 
 private:
+  struct waiting_message {
+    incoming what;
+    std::size_t size = 0;
+  };
+
   void run(caf::actor_system& system, const connection_options& options);
+  void serve(repository_host& host, const connection_options& options);
+  void begin_messages(connection& client);
+  void tell(bool idle);
 
   supervision_target target_;
   std::shared_ptr<review_budget> budget_;
-  std::function<void(std::string)> answers_;
+  callbacks to_;
   posted_work posted_;
-  std::deque<std::string> input_; ///< of the loop's thread
+  std::shared_ptr<event_loop> loop_;
+  std::deque<waiting_message> input_; ///< of the loop's thread, as all that is not atomic
+  std::vector<supervised_answer> out_;
+  std::size_t out_bytes_ = 0;
+  bool began_some_ = false;
   std::atomic<std::size_t> backlog_ = 0;
-  bool stopping_ = false; ///< of the loop's thread
-  bool finished_asked_ = false;
+  std::atomic<std::size_t> backlog_bytes_ = 0;
+  std::atomic<std::chrono::steady_clock::time_point> last_begun_{};
+  bool stopping_ = false;
   std::atomic<bool> ended_ = false;
   std::atomic<bool> parked_ = false;
   std::thread thread_;

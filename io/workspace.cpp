@@ -81,11 +81,18 @@ tmux_options terminal_of(const agents_config& config) {
 
 } // namespace
 
+workspace_place find_workspace(const fs::path& directory) {
+  workspace_place found{find_repository(directory), {}};
+  found.state_dir = make_state_dir(found.layout.root);
+  return found;
+}
+
 workspace_files open_workspace(const fs::path& directory, const json& settings) {
+  auto found = find_workspace(directory);
+  const auto& dir = found.state_dir;
   workspace_files files;
-  files.layout = find_repository(directory);
-  auto dir = make_state_dir(files.layout.root);
-  files.servers = std::make_shared<presence>(dir / "servers.lock");
+  files.layout = found.layout;
+  files.servers = std::make_shared<presence>(found.servers_file());
   files.writers = std::make_shared<turnstile>(dir / "write.lock");
   files.config = read_repository_config(dir / "config.json", settings);
   files.around = make_surroundings(files, dir);

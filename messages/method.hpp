@@ -42,15 +42,25 @@ concept request = record<T> && record<typename T::result> && requires {
   { T::about } -> std::convertible_to<method>;
 };
 
+/// The name under which a request is done once, however often it is asked.
+struct request_key {
+  std::string name;
+  /// 0: the client gave the name. Else it is that of a place, which a client behind a bridge uses
+  /// for one request after the other; this is the request's number.
+  int64_t number = 0;
+};
+
 /// Who asks, and how the answer is to be given.
 struct caller {
   uint64_t ticket = 0;  ///< of this request, unique in the process; names it when it is cancelled
   bool settled = true;  ///< nothing this connection wrote is still unanswered
   bool lasting = false; ///< a connection that keeps its sessions alive while it lives
-  std::optional<std::string> request_key; ///< do it once, however often it is asked
-  std::optional<std::string> client;      ///< what the client says of itself; a hint, not trusted
-  std::optional<int64_t> thread_id;       ///< the agent thread that started this server, if one did
-  std::optional<int64_t> session_id;      ///< the session that asks, as far as the parameters say
+  /// The process whose life keeps these sessions alive, as `presence` knows it; 0: this server.
+  int64_t server = 0;
+  std::optional<orch::request_key> request_key{}; ///< do it once, however often it is asked
+  std::optional<std::string> client{}; ///< what the client says of itself; a hint, not trusted
+  std::optional<int64_t> thread_id{};  ///< the agent thread that started this server, if one did
+  std::optional<int64_t> session_id{}; ///< the session that asks, as far as the parameters say
 };
 
 /// A request on its way to the actor that owns the method.

@@ -497,8 +497,10 @@ overview read_all(SQLite::Database& db, const overview_facts& facts) {
   overview all;
   all.at = facts.now;
   all.db_version = number(db, "SELECT db_version FROM mirror_meta WHERE id = 1");
-  if (facts.servers)
-    all.servers = static_cast<int64_t>(facts.servers->size());
+  if (facts.servers) {
+    all.clients = facts.clients;
+    all.servers = std::ssize(*facts.servers) - facts.clients;
+  }
   auto line = read_line(db, facts);
   all.counts = read_counts(db);
   all.counts.waiters = static_cast<int64_t>(line.size());

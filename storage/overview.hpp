@@ -244,6 +244,7 @@ struct overview {
   timestamp at;
   int64_t db_version = 0;
   std::optional<int64_t> servers;
+  std::optional<int64_t> clients;
   overview_counts counts;
   std::vector<overview_problem> problems;
   std::vector<overview_session> sessions;
@@ -261,7 +262,8 @@ struct overview {
       optional("note", note, "why there is nothing more to tell"),
       required("at", at, "when this was read"),
       required("db_version", db_version),
-      optional("servers", servers, "server processes that live; absent: cannot be told"),
+      optional("servers", servers, "processes that work on the state; absent: cannot be told"),
+      optional("clients", clients, "connected ones, of these or over a supervisor's bridges"),
       required("counts", counts),
       required("problems", problems, "what needs a person first"),
       required("sessions", sessions, "that have not ended"),
@@ -280,6 +282,7 @@ struct overview_facts {
   timestamp now;
   /// The ids of the servers that live. Nothing: that cannot be told, then all may.
   std::optional<std::vector<int64_t>> servers{};
+  int64_t clients = 0; ///< how many of these are clients
   std::function<bool(const std::filesystem::path&)> is_directory =
     [](const std::filesystem::path&) { return true; };
   /// The command that shows a tmux session.

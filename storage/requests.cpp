@@ -18,51 +18,74 @@ std::string digest(const std::string& params) {
 
 } // namespace
 
-std::string name_of_key(const std::string& key) {
-  return "key " + key;
+keyed_request::keyed_request(request_key key, const method& about, const std::string& params)
+  : key_{std::move(key)}, about_{&about}, digest_{
+                                            key_.number == 0
+                                              ? digest(params)
+                                              : fmt::format("{}-{}", key_.number, digest(params))} {
 }
 
-request_error still_being_done(const std::string& key) {
+std::string keyed_request::name() const {
+  return fmt::format("key {} {}", key_.number, key_.name);
+}
+
+request_error keyed_request::still_being_done() const {
   return {errc::conflict,
-          fmt::format("the request of key {} is still being done", key),
+          fmt::format("the request of key {} is still being done", key_.name),
           {{"field", "request_key"}}};
 }
 
-earlier_request find_earlier(tx& t, const std::string& key, const method& about,
-                             const std::string& params) {
+earlier_request keyed_request::find_earlier(tx& t) const {
   t.run("DELETE FROM request_keys WHERE created_at < ?", timestamp{t.now.us - kept_for_us});
   auto query = t.db.prepare(
     "SELECT method, params, answer, server_id, begun FROM request_keys WHERE request_key = ?");
-  query->bind(1, key);
+  query->bind(1, key_.name);
   if (!query->executeStep())
     return {};
-  if (query->getColumn(0).getString() != about.name
-      || query->getColumn(1).getString() != digest(params))
+  if (query->getColumn(0).getString() != about_->name
+      || query->getColumn(1).getString() != digest_) {
+    if (is_of_place())
+      return {};
     throw request_error{errc::conflict,
-                        fmt::format("request_key {} was used for another request", key),
+                        fmt::format("request_key {} was used for another request", key_.name),
                         {{"field", "request_key"}}};
+  }
   if (!query->getColumn(2).isNull())
     return {query->getColumn(2).getString(), false, {}};
   auto begun = query->getColumn(4);
   return {{},
-          t.around.at_work(query->getColumn(3).getInt64(), name_of_key(key)),
+          t.around.at_work(query->getColumn(3).getInt64(), name()),
           begun.isNull() ? std::nullopt : std::optional{begun.getInt64()}};
 }
 
-void keep_answer(tx& t, const std::string& key, const method& about, const std::string& params,
-                 const std::optional<std::string>& answer) {
+void keyed_request::keep_answer(tx& t, const std::optional<std::string>& answer) const {
+  // What was begun stays known as long as it is the same request.
   t.run("INSERT INTO request_keys(request_key, method, params, answer, server_id, created_at) "
-        "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(request_key) DO UPDATE SET answer = excluded.answer, "
-        "server_id = excluded.server_id, created_at = excluded.created_at",
-        key, about.name, digest(params), answer, t.around.server, t.now);
+        "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(request_key) DO UPDATE SET begun = CASE WHEN params "
+        "= excluded.params AND method = excluded.method THEN begun END, method = excluded.method, "
+        "params = excluded.params, answer = excluded.answer, server_id = excluded.server_id, "
+        "created_at = excluded.created_at",
+        key_.name, about_->name, digest_, answer, t.around.server, t.now);
 }
 
-void note_begun(tx& t, const std::string& key, int64_t row_id) {
-  t.run("UPDATE request_keys SET begun = ? WHERE request_key = ?", row_id, key);
+void keyed_request::note_begun(tx& t, int64_t row_id) const {
+  t.run("UPDATE request_keys SET begun = ? WHERE request_key = ? AND params = ?", row_id, key_.name,
+        digest_);
 }
 
-void forget_answer(tx& t, const std::string& key) {
-  t.run("DELETE FROM request_keys WHERE request_key = ? AND answer IS NULL", key);
+void keyed_request::forget(tx& t) const {
+  t.run("DELETE FROM request_keys WHERE request_key = ? AND params = ? AND answer IS NULL",
+        key_.name, digest_);
+}
+
+std::string key_of_place(int64_t server, int64_t place) {
+  return fmt::format("place {} {}", server, place);
+}
+
+void forget_places(tx& t, int64_t server) {
+  auto first = key_of_place(server, 0);
+  first.pop_back();
+  t.run("DELETE FROM request_keys WHERE request_key >= ?1 AND request_key < ?1 || '~'", first);
 }
 
 } // namespace orch

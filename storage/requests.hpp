@@ -4,44 +4,71 @@
 
 namespace orch {
 
-/// What a request of that key is called among the things in hand.
-std::string name_of_key(const std::string& key);
-
-/// What became of an earlier request of the same key, in the last 24 h.
+/// What became of an earlier attempt at a request, in the last 24 h.
 struct earlier_request {
   std::optional<std::string> answer; ///< as JSON text
   bool being_done = false;           ///< by a server that lives
   std::optional<int64_t> begun;      ///< the row that it made before its server died
 };
 
-/// Throws conflict if the key was used for another request.
-earlier_request find_earlier(tx& t, const std::string& key, const method& about,
-                             const std::string& params);
+/// A request that is done once, however often it is asked: what the table `request_keys` knows of
+/// it. Copied freely; belongs to no thread.
+class keyed_request {
+public:
+  /// Nothing if the caller gave no key.
+  template <request M>
+  static std::optional<keyed_request> of(const M& params, const caller& from) {
+    if (!from.request_key)
+      return {};
+    return keyed_request{*from.request_key, M::about, to_json_text(params)};
+  }
 
-/// The error for a request that is repeated while the first one is not done (conflict).
-request_error still_being_done(const std::string& key);
+  keyed_request(request_key key, const method& about, const std::string& params);
 
-/// Notes that a request is being done, or (with `answer`) what it got.
-void keep_answer(tx& t, const std::string& key, const method& about, const std::string& params,
-                 const std::optional<std::string>& answer);
+  /// Throws conflict if the client gave the key to another request before. The key of a place is
+  /// used again and again: what was asked under it before has been answered and is forgotten.
+  earlier_request find_earlier(tx& t) const;
 
-/// Notes the row that a request of that key has made, in the transaction that makes it.
-void note_begun(tx& t, const std::string& key, int64_t row_id);
+  /// Notes that it is being done, or (with `answer`) what it got.
+  void keep_answer(tx& t, const std::optional<std::string>& answer) const;
 
-/// Forgets a request that failed, so that it may be tried again.
-void forget_answer(tx& t, const std::string& key);
+  /// Notes the row that it has made, in the transaction that makes it.
+  void note_begun(tx& t, int64_t row_id) const;
+
+  /// Forgets it if it has no answer, so that it may be tried again.
+  void forget(tx& t) const;
+
+  /// What it is called among the things in hand.
+  std::string name() const;
+
+  /// The error for whoever repeats it while it is not done (conflict).
+  request_error still_being_done() const;
+
+  /// May whoever repeats it take the place of the one who asked before?
+  bool is_of_place() const { return key_.number != 0; }
+
+private:
+  request_key key_;
+  const method* about_;
+  std::string digest_; ///< tells requests apart
+};
+
+/// The key of a place of a client; `server` is the process that the client has started.
+std::string key_of_place(int64_t server, int64_t place);
+
+/// Forgets what was asked in the places of a client that has gone.
+void forget_places(tx& t, int64_t server);
 
 /// Runs `work` unless its request_key was answered before; then that answer is given again.
 template <request M, class Work>
 typename M::result once_per_key(tx& t, const call<M>& asked, Work work) {
-  if (!asked.from.request_key)
+  auto key = keyed_request::of(asked.params, asked.from);
+  if (!key)
     return work();
-  const auto& key = *asked.from.request_key;
-  auto params = to_json_text(asked.params);
-  if (auto answer = find_earlier(t, key, M::about, params).answer)
+  if (auto answer = key->find_earlier(t).answer)
     return from_json<typename M::result>(json::parse(*answer));
   auto result = work();
-  keep_answer(t, key, M::about, params, to_json_text(result));
+  key->keep_answer(t, to_json_text(result));
   return result;
 }
 

@@ -45,16 +45,32 @@ timestamp due_at(const rounds& so_far, const reviews_config& config) {
   return plus_seconds(so_far.newest->updated_at, config.retry_seconds << doublings);
 }
 
+/// Whoever has taken over the work of a session, or that session.
+int64_t heir_of(tx& t, int64_t session_id) {
+  return t
+    .number("WITH RECURSIVE heirs(id, depth) AS (SELECT ?, 0 UNION SELECT h.to_session_id, depth + "
+            "1 FROM session_handoffs h, heirs ON h.from_session_id = heirs.id WHERE depth < 100) "
+            "SELECT id FROM heirs ORDER BY depth DESC LIMIT 1",
+            session_id)
+    .value_or(session_id);
+}
+
 std::vector<wanted_round> unjudged(tx& t) {
   auto query = t.db.prepare(
     "SELECT r.id, coalesce((SELECT q.session_id FROM merge_main_queue q WHERE q.merge_request_id = "
     "r.id AND q.state = 'queued' ORDER BY q.id DESC LIMIT 1), (SELECT j.session_id FROM "
     "review_jobs j WHERE j.merge_request_id = r.id ORDER BY j.id DESC LIMIT 1)) AS asking FROM "
-    "merge_requests r WHERE r.status = 'requested' AND EXISTS (SELECT 1 FROM sessions s WHERE s.id "
-    "= asking AND s.status <> 'closed') ORDER BY r.id");
+    "merge_requests r WHERE r.status = 'requested' AND asking IS NOT NULL ORDER BY r.id");
   std::vector<wanted_round> found;
   while (query->executeStep())
     found.push_back({query->getColumn(0).getInt64(), query->getColumn(1).getInt64(), 0});
+  for (auto& one : found)
+    one.session_id = heir_of(t, one.session_id);
+  std::erase_if(found, [&](const wanted_round& one) {
+    return !t.number("SELECT 1 FROM sessions WHERE id = ? AND status NOT IN ('closed', "
+                     "'handoff_attached')",
+                     one.session_id);
+  });
   return found;
 }
 
@@ -74,6 +90,22 @@ reviews_now reviews_wanted(tx& t, const reviews_config& config) {
       now.due.push_back(one);
   }
   return now;
+}
+
+void note_failed_start(tx& t, const wanted_round& which, const std::string& why) {
+  auto so_far = rounds_of(t, which.merge_request_id);
+  if (so_far.running || so_far.failed != which.failed_rounds)
+    return;
+  review_job job;
+  job.merge_request_id = which.merge_request_id;
+  job.session_id = which.session_id;
+  job.state = "failed";
+  job.error_message = why;
+  job.deadline = job.created_at = job.updated_at = t.now;
+  job.completed_at = t.now;
+  t.insert("review_jobs", job);
+  t.changed("review.failed",
+            {{"review_job_id", job.id}, {"merge_request_id", which.merge_request_id}});
 }
 
 void give_up_reviews(tx& t, const wanted_round& which, const reviews_config& config) {

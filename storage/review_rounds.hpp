@@ -19,8 +19,13 @@ struct reviews_now {
 };
 
 /// Who wants a review: merge requests that nobody has judged or judges now and that are queued for
-/// main, or whose last reviewer ended without a verdict. Only of sessions that are not closed.
+/// main, or whose last reviewer ended without a verdict. Only of sessions that are not closed; one
+/// that was taken over is followed.
 reviews_now reviews_wanted(tx& t, const reviews_config& config);
+
+/// A reviewer could not be started: that counts as a round, unless it has been counted or somebody
+/// else has begun one.
+void note_failed_start(tx& t, const wanted_round& which, const std::string& why);
 
 /// All rounds are over: the queued merge has `failed`, and the session's root thread is told.
 /// Nothing happens if a review has begun or was given up meanwhile.

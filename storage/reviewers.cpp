@@ -50,7 +50,7 @@ bool is_author(tx& t, const review_job& job, const caller& from) {
     return from.thread_id != job.reviewer_thread_id;
   return t
     .number("SELECT 1 FROM sessions WHERE id = ? AND server_id = ?", job.session_id,
-            t.around.server)
+            server_of(t, from))
     .has_value();
 }
 

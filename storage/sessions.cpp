@@ -317,7 +317,7 @@ void note_sign_of_life(tx& t, int64_t session_id, const caller& from) {
     t.changed("session.resumed", {{"session_id", session_id}});
   }
   if (from.lasting && !is_connected(t, kept))
-    t.run("UPDATE sessions SET server_id = ? WHERE id = ?", t.around.server, session_id);
+    t.run("UPDATE sessions SET server_id = ? WHERE id = ?", server_of(t, from), session_id);
   if (from.client)
     t.run("UPDATE sessions SET client = ? WHERE id = ? AND client IS NOT ?", *from.client,
           session_id, *from.client);
@@ -325,12 +325,18 @@ void note_sign_of_life(tx& t, int64_t session_id, const caller& from) {
     t.run("UPDATE sessions SET last_seen_at = ? WHERE id = ?", t.now, session_id);
 }
 
-void suspend_sessions_of_server(tx& t) {
-  suspend(t, "server_id = ?", t.around.server);
+int64_t server_of(const tx& t, const caller& from) {
+  return from.server == 0 ? t.around.server : from.server;
 }
 
-void keep_sessions_alive(tx& t) {
-  t.run("UPDATE sessions SET last_seen_at = ? WHERE server_id = ?", t.now, t.around.server);
+void suspend_sessions_of_server(tx& t, int64_t server) {
+  suspend(t, "server_id = ?", server == 0 ? t.around.server : server);
+}
+
+void keep_sessions_alive(tx& t, const std::set<int64_t>& servers) {
+  for (auto server : servers)
+    t.run("UPDATE sessions SET last_seen_at = ? WHERE server_id = ?", t.now,
+          server == 0 ? t.around.server : server);
 }
 
 namespace {
@@ -402,7 +408,7 @@ void insert_session(tx& t, const session& opened, int64_t heartbeat_timeout_seco
         "status, heartbeat_timeout_seconds, server_id, client) VALUES(?, '', '', '', '', 0, 0, '', "
         "?, ?, ?)",
         opened.id, heartbeat_timeout_seconds,
-        from.lasting ? std::optional{t.around.server} : std::nullopt, from.client);
+        from.lasting ? std::optional{server_of(t, from)} : std::nullopt, from.client);
   t.update("sessions", opened);
 }
 

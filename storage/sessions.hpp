@@ -3,6 +3,8 @@
 #include "messages/sessions.hpp"
 #include "storage/tx.hpp"
 
+#include <set>
+
 namespace orch {
 
 session heartbeat_session(tx& t, const session_heartbeat& request, const caller& from);
@@ -21,14 +23,18 @@ work_point get_work_point(tx& t, const work_current_ref& request);
 
 /// A sign of life of a session: raises last_seen_at and wakes a suspended one. Written at most
 /// every 5 s; no change of state unless the session was suspended. Unknown and ended sessions are
-/// passed over. With `from.lasting`, a session that no living server keeps alive is kept by ours.
+/// passed over. With `from.lasting`, a session that no living server keeps alive is kept by the
+/// caller's.
 void note_sign_of_life(tx& t, int64_t session_id, const caller& from);
 
-/// The sessions that our server kept alive are suspended: its connection has ended.
-void suspend_sessions_of_server(tx& t);
+/// The process that keeps the sessions of the caller alive.
+int64_t server_of(const tx& t, const caller& from);
 
-/// Signs of life for all sessions that our server keeps alive.
-void keep_sessions_alive(tx& t);
+/// The sessions that a server kept alive (0: ours) are suspended: its connection has ended.
+void suspend_sessions_of_server(tx& t, int64_t server);
+
+/// Signs of life for all sessions that these servers (0: ours) keep alive.
+void keep_sessions_alive(tx& t, const std::set<int64_t>& servers);
 
 /// Suspends the sessions whose server died without saying so.
 void suspend_sessions_of_dead_servers(tx& t);

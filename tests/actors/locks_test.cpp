@@ -106,7 +106,7 @@ TEST_CASE_METHOD(lock_owner_fixture, "a waiting lock.acquire with a request_key 
     request.owner_session = who;
     request.wait_seconds = 60;
     caller from;
-    from.request_key = "key";
+    from.request_key = {"key"};
     return call_to(owner, request, from);
   };
   auto held = acquire("1", "a");

@@ -109,6 +109,7 @@ TEST_CASE_METHOD(shown_state, "status shows what a running server coordinates", 
   CHECK(shown["name"] == "repo");
   CHECK(shown["db_version"] == server.db_version());
   CHECK(shown["servers"] == 1);
+  CHECK(shown["clients"] == 1);
   CHECK(shown["problems"].empty());
   CHECK(shown["sessions"][0]["id"] == session);
   CHECK(shown["sessions"][0]["server"] == "alive");

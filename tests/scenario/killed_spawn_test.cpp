@@ -44,16 +44,25 @@ struct killed_spawns : panes {
     return serve().ask(method, params);
   }
 
-  /// One agent was started for that key, it is the thread's, and no pane is without a thread.
+  /// One agent was started for that key, and it is the thread's.
   void check_one(const json& thread, const std::string& key) {
     eventually("the agent of " + key + " has started",
                [&] { return lines_of(read(base / key)).size() == 1; });
-    state_file state{root};
     CHECK(thread["status"] == "initializing");
+    check_panes();
+    CHECK(state_file{root}.number("SELECT count(*) FROM threads WHERE status = 'failed'") == 0);
+  }
+
+  /// Each round has started one agent, and no pane is without a thread.
+  void check_panes() const {
+    state_file state{root};
     CHECK(state.rows("SELECT tmux_pane_id FROM threads WHERE tmux_pane_id IS NOT NULL ORDER BY 1")
           == sorted(lines_of(tmux_says({"list-panes", "-a", "-F", "#{pane_id}"}) + "\n")));
-    CHECK(state.number("SELECT count(*) FROM threads WHERE parent_thread_id IS NOT NULL")
-          == rounds);
+    // What never got a pane is `failed`, and says so.
+    CHECK(
+      state.number("SELECT count(*) FROM threads WHERE parent_thread_id IS NOT NULL AND (status "
+                   "<> 'failed' OR tmux_pane_id IS NOT NULL)")
+      == rounds);
   }
 
   static std::vector<std::string> sorted(std::vector<std::string> lines) {
@@ -98,10 +107,12 @@ TEST_CASE_METHOD(killed_spawns, "review: killed at any moment and repeated, it h
     json params{{"session_id", session},   {"merge_request_id", request},
                 {"provider", "command"},   {"launch_command", agent_of(key)},
                 {"hold_main_lock", false}, {"request_key", key}};
+    ++rounds;
     auto made = kill_and_repeat("merge.review.request_auto", params, milliseconds{moment});
     CHECK(made["review_job"]["state"] == "running");
     CHECK(made["review_job"]["reviewer_thread_id"] == made["thread"]["id"]);
     eventually("the reviewer has started", [&] { return lines_of(read(base / key)).size() == 1; });
+    check_panes();
     state_file state{root};
     CHECK(state.number(fmt::format(
             "SELECT count(*) FROM review_jobs WHERE merge_request_id = {} AND state = 'running'",

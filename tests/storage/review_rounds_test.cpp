@@ -141,3 +141,38 @@ TEST_CASE_METHOD(rounds_fixture, "review rounds: a verdict ends the count", "[re
   });
   CHECK(look().due.at(0).failed_rounds == 0);
 }
+
+TEST_CASE_METHOD(rounds_fixture, "review rounds: a reviewer that cannot be started is a round",
+                 "[reviews]") {
+  queue(request);
+  for (int64_t round = 0; round < config.rounds; ++round) {
+    auto wanted = look().due.at(0);
+    CHECK(wanted.failed_rounds == round);
+    in_tx([&](tx& t) { note_failed_start(t, wanted, "there is no such branch"); });
+    // Said twice, it still is one.
+    in_tx([&](tx& t) { note_failed_start(t, wanted, "there is no such branch"); });
+    now.us += 3'600'000'000;
+  }
+  auto exhausted = look().exhausted;
+  REQUIRE(exhausted.size() == 1);
+  give_up(exhausted.front());
+  CHECK(queue_state(request) == "failed");
+  CHECK(look().exhausted.empty());
+}
+
+TEST_CASE_METHOD(rounds_fixture, "review rounds: whoever took a session over is asked",
+                 "[reviews]") {
+  auto heir = add_session();
+  fail_a_round(request);
+  in_tx([&](tx& t) {
+    t.run("UPDATE sessions SET status = 'handoff_attached' WHERE id = ?", s);
+    t.run("INSERT INTO session_handoffs(from_session_id, to_session_id, state, created_at, "
+          "completed_at) VALUES(?, ?, 'completed', ?, ?)",
+          s, heir, t.now, t.now);
+  });
+  now.us += 3'600'000'000;
+  REQUIRE(look().due.size() == 1);
+  CHECK(look().due.at(0).session_id == heir);
+  in_tx([&](tx& t) { t.run("UPDATE sessions SET status = 'closed' WHERE id = ?", heir); });
+  CHECK(due().empty());
+}

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace orch {
 
@@ -16,14 +17,16 @@ struct system_config : caf::actor_system_config {
   system_config();
 };
 
-/// One client on an event loop of its own, with a repository behind it once that is attached. All
-/// calls come from the thread that runs the loop.
-class served_client {
+/// The actors of one repository, and the clients on an event loop that they answer. All calls come
+/// from the thread that runs the loop.
+class repository_host {
 public:
-  served_client(caf::actor_system& system, const connection_options& options, connection::sink out);
-  ~served_client();
-  served_client(const served_client&) = delete;
-  served_client& operator=(const served_client&) = delete;
+  repository_host(caf::actor_system& system, std::shared_ptr<event_loop> loop);
+
+  /// The actors end. What is still on its way to clients is dropped.
+  ~repository_host();
+  repository_host(const repository_host&) = delete;
+  repository_host& operator=(const repository_host&) = delete;
 
   /// Spawns the actors of the repository. Until then requests are refused.
   void attach(const repository_options& options);
@@ -31,8 +34,15 @@ public:
   /// Requests are answered `unavailable`, and why, until a repository is attached.
   void refuse_all(const std::string& why);
 
-  /// Suspends the connection's sessions; `then` runs when that is on disk or cannot be done.
-  void end_connection_then(const std::function<void()>& then);
+  /// A new client, which is this host's as long as the result lives; it must not outlive the host.
+  std::unique_ptr<connection> connect(const connection_options& options, connection::sink out);
+
+  /// To be called before a client of `connect` ends.
+  void forget(const connection& client);
+
+  /// Suspends the sessions that a connection has kept alive (`connection_options::server`); `then`
+  /// runs when that is on disk or cannot be done.
+  void end_connection_then(int64_t server, const std::function<void()>& then);
 
   /// Can requests be answered, if only by a refusal?
   bool ready() const { return table_ != nullptr || !expects_repository_ || refusing_; }
@@ -43,28 +53,25 @@ public:
   /// Keeps the clock of progress running while somebody wants to hear it.
   void plan_progress();
 
+  /// Runs `then` in the loop's thread after that time, unless the host has ended.
+  void run_after(std::chrono::milliseconds delay, std::function<void()> then);
+
 private:
-  caf::actor new_looped_actor(caf::actor_system& system);
+  caf::actor new_looped_actor();
   caf::event_based_actor* actor_pointer();
 
-  std::shared_ptr<event_loop> loop_;
-
-public:
-  event_loop& loop;
-
-private:
   caf::actor_system& system_;
+  std::shared_ptr<event_loop> loop_;
   // Mail that comes after the end must not find it.
   std::shared_ptr<std::atomic<bool>> alive_ = std::make_shared<std::atomic<bool>>(true);
   std::shared_ptr<const route_table> table_;
+  std::string why_not_; ///< while there is no table: what clients are told
   bool expects_repository_ = false;
   bool refusing_ = false; ///< the repository is stopped for good
   repository_actor repository_;
   caf::actor self_;
   bool ticking_ = false;
-
-public:
-  connection client;
+  std::vector<connection*> clients_;
 };
 
 } // namespace orch
