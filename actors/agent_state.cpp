@@ -1,5 +1,7 @@
 #include "actors/agent_state.hpp"
 
+#include "io/process_table.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -222,25 +224,12 @@ std::optional<pane_info> find_pane(const agent_host& host, const thread_row& of)
   return {};
 }
 
-namespace {
-
-/// Does the environment of a process hold these very entries?
-bool has_environment(int64_t pid, const std::vector<std::string>& entries) {
-  std::ifstream in{fmt::format("/proc/{}/environ", pid), std::ios::binary};
-  std::set<std::string> found;
-  for (std::string entry; std::getline(in, entry, '\0');)
-    found.insert(entry);
-  return std::all_of(entries.begin(), entries.end(),
-                     [&](const std::string& entry) { return found.contains(entry); });
-}
-
-} // namespace
-
 bool is_process_of(const thread_row& of, int64_t pid) {
   return of.thread.log_file_path
-         && has_environment(pid, {fmt::format("ORCH_THREAD={}", of.thread.id),
-                                  fmt::format("ORCH_INCARNATION={}", of.thread.incarnation),
-                                  fmt::format("ORCH_EVENT_LOG={}", *of.thread.log_file_path)});
+         && has_environment(static_cast<pid_t>(pid),
+                            {fmt::format("ORCH_THREAD={}", of.thread.id),
+                             fmt::format("ORCH_INCARNATION={}", of.thread.incarnation),
+                             fmt::format("ORCH_EVENT_LOG={}", *of.thread.log_file_path)});
 }
 
 namespace {

@@ -1,6 +1,7 @@
 #include "actors/merge_queue.hpp"
 
 #include "actors/merge_effects.hpp"
+#include "actors/merge_run.hpp"
 #include "actors/owner.hpp"
 #include "storage/merge_queue.hpp"
 #include "storage/sessions.hpp"
@@ -34,6 +35,17 @@ auto acquire(self_pointer self, const tree& parts) {
   };
 }
 
+/// Merges in a thread of its own; other requests go on meanwhile.
+auto process(self_pointer self, const tree& parts) {
+  return [=](const call<merge_main_process>& asked) -> caf::result<processed_main_merges> {
+    auto promise = self->make_response_promise<processed_main_merges>();
+    self->state.merging.run<processed_main_merges>(
+      self, parts, asked.from, promise,
+      [asked](effects& fx) { return fx.once_per_key(asked, process_main_merges); });
+    return promise;
+  };
+}
+
 } // namespace
 
 merge_actor::behavior_type merge_queue(self_pointer self, tree parts) {
@@ -46,9 +58,14 @@ merge_actor::behavior_type merge_queue(self_pointer self, tree parts) {
     stored<merge_main_list>(self, parts, list_main_merges),
     acquire(self, parts),
     stored<merge_main_release_lock>(self, parts, release_main_lock),
+    process(self, parts),
+    effect<merge_main_explain>(self, parts, explain_main_merge),
     stored<merge_main_cancel>(self, parts, cancel_main_merge),
     [=](look_again why) { self->state.waiting.look(self, parts, why); },
-    [=](const cancel_wait& x) { self->state.waiting.cancel(self, parts, x.ticket); },
+    [=](const cancel_wait& x) {
+      self->state.waiting.cancel(self, parts, x.ticket);
+      self->state.merging.cancel(x.ticket);
+    },
   };
 }
 

@@ -3,6 +3,7 @@
 #include "actors/effects.hpp"
 #include "actors/route.hpp"
 #include "actors/waiting.hpp"
+#include "actors/waiting_effects.hpp"
 #include "messages/merge_queue.hpp"
 
 namespace orch {
@@ -15,6 +16,7 @@ struct merge_state {
   merge_state() = default;
 
   waiting_room waiting;
+  waiting_effects merging;
 };
 
 merge_actor::behavior_type merge_queue(merge_actor::stateful_pointer<merge_state> self, tree parts);

@@ -3,6 +3,7 @@
 #include "actors/follower.hpp"
 #include "actors/inbox.hpp"
 #include "actors/loops.hpp"
+#include "actors/merge_run.hpp"
 #include "actors/plans.hpp"
 #include "actors/recovery.hpp"
 #include "actors/reviewers.hpp"
@@ -70,6 +71,7 @@ void start(self_pointer self) {
   // Requests need not wait for it: who wants a name that is taken by such remains undoes them too.
   caf::anon_send(spawn_effect_worker(system, parts), effect_job{[](effects& fx) {
                                                                   undo_orphans(fx);
+                                                                  recover_merge_runs(fx);
                                                                   return caf::message{};
                                                                 },
                                                                 {}});

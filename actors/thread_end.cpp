@@ -1,10 +1,9 @@
 #include "actors/thread_end.hpp"
 
+#include "io/process_table.hpp"
+
 #include <signal.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 namespace orch {
@@ -15,36 +14,6 @@ using steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds time_to_end{3};
 constexpr std::chrono::milliseconds between_looks{20};
-
-struct process_facts {
-  pid_t id = 0;
-  pid_t session = 0;
-  char state = 0;
-};
-
-/// Of all processes that can be looked at.
-std::vector<process_facts> all_processes() {
-  std::vector<process_facts> found;
-  std::error_code ended;
-  for (const auto& entry : std::filesystem::directory_iterator{"/proc", ended}) {
-    auto name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos)
-      continue;
-    std::ifstream in{entry.path() / "stat"};
-    std::string line;
-    std::getline(in, line);
-    // "12 (a name) S parent group session ...": the name may hold anything.
-    auto rest = line.rfind(") ");
-    process_facts facts;
-    pid_t parent = 0;
-    pid_t group = 0;
-    std::istringstream text{rest == line.npos ? std::string{} : line.substr(rest + 2)};
-    text >> facts.state >> parent >> group >> facts.session;
-    facts.id = static_cast<pid_t>(std::stol(name));
-    found.push_back(facts);
-  }
-  return found;
-}
 
 /// Those that live in the session that a pane's program leads, without that one: what it has
 /// started and left in the background there.

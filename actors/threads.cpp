@@ -12,30 +12,10 @@ namespace {
 
 using self_pointer = thread_actor::stateful_pointer<thread_owner_state>;
 
-/// Runs work that waits for something in a thread of its own, until it is cancelled.
-template <class Result>
-void run_waiting(self_pointer self, const tree& parts, const caller& from,
-                 caf::typed_response_promise<Result> promise,
-                 std::function<Result(effects&)> work) {
-  auto cancelled = std::make_shared<std::atomic<bool>>(false);
-  self->state.cancelled[from.ticket] = cancelled;
-  effect_job job{[work](effects& fx) { return caf::make_message(work(fx)); }, from, cancelled};
-  self->request(spawn_effect_worker(self->system(), parts), caf::infinite, std::move(job))
-    .then(
-      [=](const Result& result) mutable {
-        self->state.cancelled.erase(from.ticket);
-        promise.deliver(result);
-      },
-      [=](caf::error& e) mutable {
-        self->state.cancelled.erase(from.ticket);
-        promise.deliver(std::move(e));
-      });
-}
-
 auto wait_status(self_pointer self, const tree& parts) {
   return [=](const call<thread_child_wait_status>& asked) -> caf::result<thread_waited> {
     auto promise = self->make_response_promise<thread_waited>();
-    run_waiting<thread_waited>(
+    self->state.waiting.run<thread_waited>(
       self, parts, asked.from, promise,
       [params = asked.params](effects& fx) { return wait_for_thread(fx, params); });
     return promise;
@@ -70,7 +50,7 @@ auto direct(self_pointer self, const tree& parts) {
             promise.deliver(stored);
             return;
           }
-          run_waiting<directed_thread>(
+          self->state.waiting.run<directed_thread>(
             self, parts, asked.from, promise,
             [params = asked.params, id = stored.directive_id](effects& fx) {
               return wait_for_delivery(fx, params, id);
@@ -94,11 +74,7 @@ thread_actor::behavior_type threads(self_pointer self, tree parts) {
     effect<thread_child_interrupt>(self, parts, interrupt_thread),
     effect<thread_child_stop>(self, parts, stop_thread),
     effect<thread_attach_info>(self, parts, tell_attach_info),
-    [=](const cancel_wait& x) {
-      auto found = self->state.cancelled.find(x.ticket);
-      if (found != self->state.cancelled.end())
-        *found->second = true;
-    },
+    [=](const cancel_wait& x) { self->state.waiting.cancel(x.ticket); },
     [=](const kept_thread& x) -> caf::result<thread> {
       auto work = [x](tx& t) {
         return caf::make_message(t.get<thread>("threads", x.thread_id, "thread"));

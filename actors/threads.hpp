@@ -3,9 +3,8 @@
 #include "actors/effects.hpp"
 #include "actors/route.hpp"
 #include "actors/waiting.hpp"
+#include "actors/waiting_effects.hpp"
 #include "messages/threads.hpp"
-
-#include <map>
 
 namespace orch {
 
@@ -21,8 +20,7 @@ using thread_actor = actor_for<thread_methods::list, caf::reacts_to<cancel_wait>
 struct thread_owner_state {
   thread_owner_state() = default;
 
-  /// Set for a request that waits and is no longer wanted; by its ticket.
-  std::map<uint64_t, std::shared_ptr<std::atomic<bool>>> cancelled;
+  waiting_effects waiting;
 };
 
 thread_actor::behavior_type threads(thread_actor::stateful_pointer<thread_owner_state> self,

@@ -57,6 +57,7 @@ struct loops_config {
   int64_t thread_liveness = 10;
   int64_t reviewer_dispatch = 10;
   int64_t mirror_refresh = 60;
+  int64_t merge_processing = 0;
 
   field_list fields() {
     return {
@@ -75,6 +76,8 @@ struct loops_config {
         .range(0, 86'400),
       optional("mirror_refresh", mirror_refresh,
                "seconds; writes the Markdown mirror if it is stale")
+        .range(0, 86'400),
+      optional("merge_processing", merge_processing, "seconds; merges what is queued for main")
         .range(0, 86'400),
     };
   }
@@ -99,6 +102,38 @@ struct reviews_config {
   }
 };
 
+/// How what is queued for main is merged.
+struct merging_config {
+  std::string check_command;
+  int64_t check_timeout_seconds = 1'800;
+  int64_t batch_size = 8;
+  int64_t batch_wait_seconds = 0;
+  std::string review = "if_requested";
+  std::string style = "merge";
+  int64_t ageing_minutes = 60;
+
+  field_list fields() {
+    return {
+      optional("check_command", check_command,
+               "run by a shell on the merged result before main moves; empty: none")
+        .trimmed(),
+      optional("check_timeout_seconds", check_timeout_seconds, "for one run of it")
+        .range(1, 86'400),
+      optional("batch_size", batch_size, "requests that are checked together").range(1, 100),
+      optional("batch_wait_seconds", batch_wait_seconds,
+               "how long the loop lets a batch that is not full wait for more")
+        .range(0, 86'400),
+      optional("review", review,
+               "whose approval a request needs: of those with a merge request, of all, of none")
+        .one_of({"if_requested", "always", "never"}),
+      optional("style", style, "merge: a merge commit each; squash: one commit each")
+        .one_of({"merge", "squash"}),
+      optional("ageing_minutes", ageing_minutes, "waiting that long counts as one more priority")
+        .range(1, 525'600),
+    };
+  }
+};
+
 /// The record of what has changed.
 struct events_config {
   int64_t keep_hours = 168;
@@ -117,6 +152,7 @@ struct repository_config {
   int64_t own_worktree_from_score = 12;
   agents_config agents;
   reviews_config reviews;
+  merging_config merging;
   loops_config loops;
   events_config events;
 
@@ -129,6 +165,7 @@ struct repository_config {
         .at_least(0),
       optional("agents", agents, "how agents are started and looked after"),
       optional("reviews", reviews, "how merge requests get reviewers by themselves"),
+      optional("merging", merging, "how what is queued for main is merged"),
       optional("loops", loops, "what runs by itself"),
       optional("events", events, "the record of what has changed"),
     };

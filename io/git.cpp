@@ -182,9 +182,49 @@ std::string git::commit(const std::string& tree, const std::vector<std::string>&
   return tell_git::commit(parts_->program, tree, ids, message);
 }
 
-void git::fast_forward(const std::filesystem::path& directory, const std::string& commit) {
+void git::check_out_scratch(const std::filesystem::path& path, const std::string& commit) {
+  git_work_trees{parts_->program, parts_->serial}.check_out_scratch(path, parts_->known(commit));
+}
+
+std::optional<std::filesystem::path> git::work_tree_of(const std::string& branch) {
+  check_branch(branch);
+  return tell_git::user_of(layout(), branch_ref(branch));
+}
+
+std::vector<std::string> git::mainline(const std::string& from, const std::string& to) {
+  return split_words(
+    parts_->program.output_of({{"rev-list", "--first-parent", "--reverse",
+                                fmt::format("{}..{}", parts_->known(from), parts_->known(to))}}),
+    '\n');
+}
+
+std::optional<std::string> git::merge_base(const std::string& one, const std::string& other) {
+  auto result = parts_->program.attempt({{"merge-base", parts_->known(one), parts_->known(other)}});
+  auto line = result.out.substr(0, result.out.find('\n'));
+  return is_object_id(line) ? std::optional{line} : std::nullopt;
+}
+
+std::string git::subjects(const std::string& from, const std::string& to) {
+  auto listed = split_words(
+    parts_->program.output_of({{"log", "--max-count=100", "--reverse", "--format=- %s",
+                                fmt::format("{}..{}", parts_->known(from), parts_->known(to))}}),
+    '\n');
+  return listed.empty() ? std::string{} : fmt::format("{}\n", fmt::join(listed, "\n"));
+}
+
+std::string git::tree_of(const std::string& commit) {
+  return parts_->program.line_of({{"rev-parse", "--verify", parts_->known(commit) + "^{tree}"}});
+}
+
+void git::fast_forward(const std::filesystem::path& directory, const std::string& commit,
+                       const std::optional<std::string>& expected) {
   require_work_tree(layout(), directory);
   auto current = head(directory);
+  if (expected && current.commit != expected)
+    throw request_error{errc::conflict,
+                        fmt::format("{} is at {}, not at {}", directory.string(),
+                                    current.commit.value_or("no commit"), *expected),
+                        {{"commit", current.commit.value_or("")}}};
   if (current.branch.empty() || !current.commit)
     throw request_error{
       errc::failed_precondition,

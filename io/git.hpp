@@ -87,6 +87,26 @@ public:
   void add_worktree(const std::filesystem::path& path, const std::string& branch,
                     const std::string& commit);
 
+  /// Makes the work tree at `path`, which is ours alone, show `commit` and nothing else, on no
+  /// branch; there need not be one yet. What was in it, ignored files included, is gone.
+  void check_out_scratch(const std::filesystem::path& path, const std::string& commit);
+
+  /// The work tree that has that branch checked out, if there is one.
+  std::optional<std::filesystem::path> work_tree_of(const std::string& branch);
+
+  /// The commits that `to` has on its first-parent line since `from` (commits), oldest first.
+  std::vector<std::string> mainline(const std::string& from, const std::string& to);
+
+  /// The newest commit that both have; nothing if they are unrelated.
+  std::optional<std::string> merge_base(const std::string& one, const std::string& other);
+
+  /// The first lines of the messages of the commits that `to` has and `from` has not, oldest first,
+  /// each as "- LINE\n"; 100 at most.
+  std::string subjects(const std::string& from, const std::string& to);
+
+  /// The tree of a commit.
+  std::string tree_of(const std::string& commit);
+
   /// Removes the work tree at `path` with its metadata, whatever state it is in, also half-made or
   /// with its directory already gone. Never touches a directory that is not this repository's
   /// linked work tree (a half-made one has no .git file and its metadata points to it).
@@ -117,7 +137,9 @@ public:
 
   /// Moves the branch checked out in `directory` forward to `commit`, files and all. Local changes
   /// that do not overlap stay; overlapping ones: failed_precondition (data.paths), nothing moved.
-  void fast_forward(const std::filesystem::path& directory, const std::string& commit);
+  /// `expected`: only if it is at that commit now, else conflict.
+  void fast_forward(const std::filesystem::path& directory, const std::string& commit,
+                    const std::optional<std::string>& expected = {});
 
   /// Points `ref` at `commit`, only while it is at `expected` (nothing: it must not exist).
   /// Throws conflict if it is not.

@@ -77,17 +77,6 @@ request_error ref_conflict(const std::string& ref, const std::optional<std::stri
   return {errc::conflict, fmt::format("{} is at {}, not at {}", ref, *found, *expected), data};
 }
 
-/// The work tree that has the branch checked out, if there is one.
-std::optional<fs::path> user_of(const repository_layout& layout, const std::string& ref) {
-  auto wanted = "ref: " + ref;
-  if (!layout.bare && first_line(layout.git_dir / "HEAD") == wanted)
-    return layout.root;
-  for (const auto& linked : linked_work_trees(layout.git_dir))
-    if (first_line(linked.metadata / "HEAD") == wanted && git_dir_of(linked.work_tree))
-      return linked.work_tree;
-  return std::nullopt;
-}
-
 /// Git lists the paths it would have to overwrite, each behind a tab.
 std::vector<std::string> refused_paths(const std::string& words) {
   std::vector<std::string> paths;
@@ -137,6 +126,16 @@ private:
 };
 
 } // namespace
+
+std::optional<fs::path> user_of(const repository_layout& layout, const std::string& ref) {
+  auto wanted = "ref: " + ref;
+  if (!layout.bare && first_line(layout.git_dir / "HEAD") == wanted)
+    return layout.root;
+  for (const auto& linked : linked_work_trees(layout.git_dir))
+    if (first_line(linked.metadata / "HEAD") == wanted && git_dir_of(linked.work_tree))
+      return linked.work_tree;
+  return std::nullopt;
+}
 
 std::string commit(const git_program& git, const std::string& tree,
                    const std::vector<std::string>& parents, const std::string& message) {

@@ -10,6 +10,10 @@
 /// Commits are given as full ids that exist.
 namespace orch::tell_git {
 
+/// The work tree that has a branch (full name) checked out, if there is one.
+std::optional<std::filesystem::path> user_of(const repository_layout& layout,
+                                             const std::string& ref);
+
 std::string commit(const git_program& git, const std::string& tree,
                    const std::vector<std::string>& parents, const std::string& message);
 void update_ref(const git_program& git, const std::string& ref, const std::string& commit,

@@ -145,7 +145,7 @@ std::vector<std::string> child_environment(const program& p) {
            || std::ranges::any_of(p.environment, [&](auto& set) { return set.first == name; });
   };
   std::vector<std::string> result;
-  for (auto entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+  for (auto entry = p.clean ? nullptr : environ; entry != nullptr && *entry != nullptr; ++entry) {
     std::string_view line = *entry;
     if (!replaced(line.substr(0, line.find('='))))
       result.emplace_back(line);
@@ -211,7 +211,8 @@ public:
       read_some(err_, result_.err);
       if (!reaped_)
         reap();
-      if (!reaped_ && !result_.timed_out && steady::now() >= deadline_)
+      auto unwanted = !reaped_ && !result_.timed_out && program_.given_up && program_.given_up();
+      if (!reaped_ && !result_.timed_out && (unwanted || steady::now() >= deadline_))
         give_up();
     }
     return std::move(result_);
@@ -219,6 +220,7 @@ public:
 
 private:
   static constexpr std::chrono::hours most_patience{24 * 365};
+  static constexpr std::chrono::milliseconds between_questions{200};
 
   void wait_for_news() {
     std::array<pollfd, 3> watched{
@@ -228,19 +230,35 @@ private:
 
   std::chrono::milliseconds patience() const {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - steady::now());
+    if (program_.given_up)
+      left = std::min<std::chrono::milliseconds>(left, between_questions);
     if (!reaped_ && (result_.timed_out || !ended_.open()))
       return glance;
     return std::clamp<std::chrono::milliseconds>(left, {}, std::chrono::hours{1});
   }
 
-  void read_some(descriptor& from, std::string& to) const {
+  void read_some(descriptor& from, std::string& to) {
     std::array<char, 65536> buffer;
     auto count = from.open() ? ::read(from.number(), buffer.data(), buffer.size()) : 0;
-    if (count > 0)
+    if (count > 0 && program_.log >= 0)
+      write_down({buffer.data(), static_cast<std::size_t>(count)});
+    else if (count > 0)
       to.append(buffer.data(),
                 std::min(static_cast<std::size_t>(count), program_.most_output - to.size()));
     else if (count == 0 || (errno != EINTR && errno != EAGAIN))
       from.close();
+  }
+
+  /// What a full disk does not take is lost; the program goes on.
+  void write_down(std::string_view bytes) {
+    bytes = bytes.substr(0, program_.most_output - logged_);
+    while (!bytes.empty()) {
+      auto count = ::write(program_.log, bytes.data(), bytes.size());
+      if (count < 0 && errno != EINTR)
+        return;
+      bytes.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
+      logged_ += count > 0 ? static_cast<std::size_t>(count) : 0;
+    }
   }
 
   void reap() {
@@ -269,6 +287,7 @@ private:
   descriptor err_;
   steady::time_point deadline_;
   outcome result_{};
+  std::size_t logged_ = 0;
   bool reaped_ = false;
 };
 
@@ -278,7 +297,9 @@ outcome run(const program& p) {
   auto in = make_input(p);
   auto out = make_channel(p);
   auto err = make_channel(p);
-  auto child = start(p, {in.number(), out.theirs.number(), err.theirs.number()});
+  // One pipe for both keeps their order.
+  auto errors_to = p.log >= 0 ? out.theirs.number() : err.theirs.number();
+  auto child = start(p, {in.number(), out.theirs.number(), errors_to});
   out.theirs.close();
   err.theirs.close();
   return running_child{p, child, std::move(out.ours), std::move(err.ours)}.finish();

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,11 @@ struct program {
   std::chrono::milliseconds timeout{120'000};
   std::size_t most_output = 64U << 20; ///< bytes kept of each stream; the rest is read and dropped
   std::vector<int> inherit{};          ///< descriptors the child keeps open, under any number
+  bool clean = false;                  ///< nothing of our environment but what is set above
+  /// Both streams go there instead of being kept, `most_output` bytes at most; -1: they are kept.
+  int log = -1;
+  /// Asked now and then: is nobody interested any more? Then it ends as at the time-out.
+  std::function<bool()> given_up{};
 };
 
 /// How a program ended.

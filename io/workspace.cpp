@@ -70,6 +70,7 @@ std::shared_ptr<surroundings> make_surroundings(const workspace_files& files, co
   around->most_files_per_slice = config.planning.max_files_per_slice;
   around->own_worktree_from_score = config.own_worktree_from_score;
   around->main_branch = config.main_branch.value_or("");
+  around->merging = config.merging;
   return around;
 }
 

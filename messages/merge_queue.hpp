@@ -44,6 +44,11 @@ struct main_merge_request {
   std::optional<std::string> head_sha;
   std::optional<std::string> merge_commit;
   std::optional<std::string> error_message;
+  std::optional<std::vector<std::string>> conflict_paths{};
+  std::optional<std::string> conflicts_with_commit{};
+  std::optional<int64_t> conflicts_with_request{};
+  std::optional<std::string> check_log{};
+  bool flaky = false;
   std::optional<timestamp> started_at;
   std::optional<timestamp> completed_at;
   timestamp created_at;
@@ -61,6 +66,11 @@ struct main_merge_request {
       optional("head_sha", head_sha, "of the session branch when it was queued"),
       optional("merge_commit", merge_commit),
       optional("error_message", error_message),
+      optional("conflict_paths", conflict_paths),
+      optional("conflicts_with_commit", conflicts_with_commit, "the first on the target branch"),
+      optional("conflicts_with_request", conflicts_with_request, "that brought that commit"),
+      optional("check_log", check_log, "the output of its last check, a file"),
+      optional("flaky", flaky, "its check failed, and passed when it was repeated"),
       optional("started_at", started_at),
       optional("completed_at", completed_at),
       required("created_at", created_at),
@@ -268,6 +278,90 @@ struct merge_main_release_lock {
   field_list fields() { return {id_of("session_id", session_id).session()}; }
 };
 
+struct processed_main_merges {
+  std::vector<main_merge_request> requests;
+  std::optional<std::string> target_branch;
+  std::optional<std::string> target_before;
+  std::optional<std::string> target_after;
+  int64_t checks = 0;
+  std::optional<std::string> why_stopped;
+
+  field_list fields() {
+    return {
+      required("requests", requests, "those that were taken up, in their order, as they are now"),
+      optional("target_branch", target_branch),
+      optional("target_before", target_before, "the commit it was at"),
+      optional("target_after", target_after, "the commit it is at"),
+      required("checks", checks, "runs of the check command"),
+      optional("why_stopped", why_stopped, "why something that was taken up is still queued"),
+    };
+  }
+};
+
+struct merge_main_process {
+  static constexpr method about{
+    "merge.main.process",
+    "Merge the next requests of the queue, or one of them, into their target branch, after the "
+    "configured check. The session must hold the main merge lock.",
+    access::effect, /*may_wait=*/true};
+  using result = processed_main_merges;
+
+  int64_t session_id = 0;
+  std::optional<int64_t> request_id;
+  int64_t timeout_seconds = 7'200;
+
+  field_list fields() {
+    return {
+      id_of("session_id", session_id).session(),
+      id_of("request_id", request_id, "only that one"),
+      optional("timeout_seconds", timeout_seconds,
+               "what is not done by then stays queued; 0: other requests wait for it")
+        .range(0, 86'400),
+    };
+  }
+};
+
+struct wait_reason {
+  std::string code;
+  std::string message;
+  std::optional<raw_json> data{};
+
+  field_list fields() {
+    return {
+      required("code", code, "a word for programs"),
+      required("message", message),
+      optional("data", data),
+    };
+  }
+};
+
+struct explained_main_merge {
+  orch::main_merge_request main_merge_request;
+  std::optional<int64_t> position;
+  std::vector<wait_reason> reasons;
+
+  field_list fields() {
+    return {
+      required("main_merge_request", main_merge_request),
+      optional("position", position, "1 is next"),
+      required("reasons", reasons, "why it is not merged, the most important first"),
+    };
+  }
+};
+
+struct merge_main_explain {
+  static constexpr method about{
+    "merge.main.explain",  "Why a request of the merge queue is not moving.", access::effect,
+    /*may_wait=*/false,
+    /*destructive=*/false,
+    /*only_looks=*/true};
+  using result = explained_main_merge;
+
+  int64_t request_id = 0;
+
+  field_list fields() { return {id_of("request_id", request_id)}; }
+};
+
 struct merge_main_cancel {
   static constexpr method about{"merge.main.cancel", "Take a queued merge out of the queue.",
                                 access::write};
@@ -280,9 +374,10 @@ struct merge_main_cancel {
 
 struct merge_methods {
   static constexpr std::string_view owner = "merge_queue";
-  using list = method_list<merge_request, merge_review_context, merge_main_request, merge_main_next,
-                           merge_main_status, merge_main_list, merge_main_acquire_lock,
-                           merge_main_release_lock, merge_main_cancel>;
+  using list =
+    method_list<merge_request, merge_review_context, merge_main_request, merge_main_next,
+                merge_main_status, merge_main_list, merge_main_acquire_lock,
+                merge_main_release_lock, merge_main_process, merge_main_explain, merge_main_cancel>;
 };
 
 } // namespace orch

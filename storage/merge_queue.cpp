@@ -1,5 +1,6 @@
 #include "storage/merge_queue.hpp"
 
+#include "storage/merge_runs.hpp"
 #include "storage/paging.hpp"
 #include "storage/sessions.hpp"
 #include "storage/tasks.hpp"
@@ -8,28 +9,30 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace orch {
 
 namespace {
 
-/// Queued entries that go before `x`: higher priority, or the same and older.
+/// Queued entries for the same branch that go before `x`.
 int64_t entries_ahead(tx& t, const main_merge_request& x) {
-  return t
-    .number("SELECT count(*) FROM merge_main_queue WHERE state = 'queued' AND target_branch = ?1 "
-            "AND (priority > ?2 OR (priority = ?2 AND id < ?3))",
-            x.target_branch, x.priority, x.id)
-    .value_or(0);
+  auto line = queue_in_order(t, x.target_branch);
+  return std::find_if(line.begin(), line.end(), [&](const auto& other) { return other.id == x.id; })
+         - line.begin();
+}
+
+std::string holder_words(int64_t holder) {
+  return holder == the_queue_itself ? "the merge queue" : fmt::format("session #{}", holder);
 }
 
 std::string reason_to_wait(tx& t, const main_merge_request& x, int64_t ahead) {
   if (ahead > 0)
     return fmt::format("{} before it in the queue", ahead);
   if (auto holder = main_lock_holder(t); holder && *holder != x.session_id)
-    return fmt::format("session #{} holds the main merge lock", *holder);
-  if (x.merge_request_id)
-    if (auto review = t.find<merge_request_record>("merge_requests", *x.merge_request_id);
-        review && review->status != "approved")
-      return fmt::format("merge request #{} is {}", review->id, review->status);
+    return holder_words(*holder) + " holds the main merge lock";
+  if (auto missing = why_not_ready(t, x))
+    return missing->message;
   return "it is next; somebody has to merge it";
 }
 
@@ -127,8 +130,8 @@ main_merge_request queue_main_merge(tx& t, const merge_main_request& request,
 }
 
 next_main_merge next_in_queue(tx& t, const merge_main_next&) {
-  return {t.first<main_merge_request>(
-    "FROM merge_main_queue WHERE state = 'queued' ORDER BY priority DESC, id LIMIT 1")};
+  auto line = queue_in_order(t);
+  return {line.empty() ? std::nullopt : std::optional{std::move(line.front())}};
 }
 
 main_merge_status get_main_merge(tx& t, const merge_main_status& request) {
@@ -182,8 +185,8 @@ std::optional<int64_t> main_lock_holder(tx& t) {
 
 request_error main_lock_conflict(const main_merge_lock& held) {
   return {errc::conflict,
-          fmt::format("session #{} holds the main merge lock until {}",
-                      held.holder_session_id.value_or(0),
+          fmt::format("{} holds the main merge lock until {}",
+                      holder_words(held.holder_session_id.value_or(0)),
                       to_text(held.lease_until.value_or(timestamp{}))),
           {{"holder", json::parse(to_json_text(held))}}};
 }
@@ -194,6 +197,8 @@ main_merge_lock take_main_lock(tx& t, int64_t session_id, int64_t ttl_seconds) {
   // Another claim of the same session, a review's for example, never cuts it short.
   if (held.state == "locked" && held.holder_session_id == session_id && held.lease_until)
     until = std::max(until, *held.lease_until);
+  else
+    t.run("UPDATE merge_main_lock SET token = token + 1 WHERE id = 1");
   held.holder_session_id = session_id;
   held.lease_until = until;
   held.state = "locked";

@@ -405,9 +405,40 @@ CREATE TABLE events(
   server_id INTEGER NOT NULL);
 )sql";
 
+// Merging into main. `merge_runs` are those that are on their way: what they are about to do is
+// written down before it is done. A token names one holding of the main merge lock.
+constexpr std::string_view version_5 = R"sql(
+ALTER TABLE merge_main_queue ADD COLUMN conflict_paths TEXT;
+ALTER TABLE merge_main_queue ADD COLUMN conflicts_with_commit TEXT;
+ALTER TABLE merge_main_queue ADD COLUMN conflicts_with_request INTEGER;
+ALTER TABLE merge_main_queue ADD COLUMN check_log TEXT;
+ALTER TABLE merge_main_queue ADD COLUMN flaky INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE merge_main_queue ADD COLUMN run_id INTEGER;
+CREATE INDEX merge_main_queue_by_run ON merge_main_queue(run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX merge_main_queue_by_commit ON merge_main_queue(merge_commit)
+  WHERE merge_commit IS NOT NULL;
+ALTER TABLE merge_main_lock ADD COLUMN token INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE merge_runs(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  target_branch TEXT NOT NULL,
+  state TEXT NOT NULL,
+  base_commit TEXT,
+  to_commit TEXT,
+  token INTEGER NOT NULL,
+  server_id INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL);
+CREATE TABLE passed_trees(
+  tree TEXT NOT NULL,
+  command TEXT NOT NULL,
+  log TEXT,
+  passed_at INTEGER NOT NULL,
+  PRIMARY KEY(tree, command)) WITHOUT ROWID;
+)sql";
+
 constexpr std::string_view first_rows = R"sql(
 INSERT OR IGNORE INTO mirror_meta VALUES(1, 0, 0, '', 0);
-INSERT OR IGNORE INTO merge_main_lock VALUES(1, NULL, NULL, 'unlocked', 0);
+INSERT OR IGNORE INTO merge_main_lock(id, state, updated_at) VALUES(1, 'unlocked', 0);
 INSERT OR IGNORE INTO planning_rules
   VALUES(1, 18000, 12, '["context_overflow","scope_change","blocked"]', 'merge-agent-required', 0);
 )sql";
@@ -415,7 +446,7 @@ INSERT OR IGNORE INTO planning_rules
 } // namespace
 
 const std::vector<std::string_view>& schema_steps() {
-  static const std::vector steps{version_1, version_2, version_3, version_4};
+  static const std::vector steps{version_1, version_2, version_3, version_4, version_5};
   return steps;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "config/config.hpp"
 #include "messages/method.hpp"
 #include "storage/database.hpp"
 #include "storage/in_hand.hpp"
@@ -43,6 +44,7 @@ struct surroundings {
   int64_t most_files_per_slice = 12;
   int64_t own_worktree_from_score = 12; ///< scheduler.decide_worktree (contract, section 6)
   std::string main_branch;              ///< as configured; empty: found out each time
+  merging_config merging;
 
   /// Is the server that has begun something, known by that name, still at it?
   bool at_work(int64_t server_id, const std::string& name) const {
