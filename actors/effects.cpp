@@ -52,6 +52,22 @@ std::optional<std::string> effects::answer_before() {
   }
 }
 
+void effects::note_refusal(const request_error& why) {
+  try {
+    // Also for a client that is answered elsewhere by now, and waits there for this to end.
+    ask({[&](tx& t) {
+           if (given_up())
+             key_->forget(t);
+           else
+             key_->note_refusal(t, why);
+           return caf::make_message(done{});
+         },
+         false});
+  } catch (const request_error& e) {
+    not_noted(e);
+  }
+}
+
 void effects::not_noted(const request_error& why) {
   log_warning("something was done that could not be noted: {}", why.what());
 }

@@ -155,13 +155,15 @@ public:
         store_if_possible([&](tx& t) { key_->keep_answer(t, to_json_text(result)); });
       return result;
     } catch (...) {
-      store_if_possible([&](tx& t) { key_->forget(t); });
-      throw;
+      auto why = current_error();
+      note_refusal(why);
+      throw why;
     }
   }
 
 private:
   void ask(const transaction& job);
+  void note_refusal(const request_error& why);
   static void not_noted(const request_error& why);
 
   /// The answer that the request of this key got. Waits for one that is being done right now.

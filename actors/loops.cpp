@@ -26,10 +26,11 @@ void expire_leases(effects& fx) {
 }
 
 void suspend_sessions(effects& fx) {
-  if (fx.look(any_session_to_suspend))
+  if (fx.look([](tx& t) { return any_session_to_suspend(t) || any_dead_client(t); }))
     fx.store([](tx& t) {
       suspend_sessions_of_dead_servers(t);
       suspend_silent_sessions(t);
+      forget_dead_clients(t);
     });
 }
 

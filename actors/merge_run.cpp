@@ -6,6 +6,7 @@
 #include "io/turnstile.hpp"
 #include "storage/merge_queue.hpp"
 #include "storage/merge_runs.hpp"
+#include "storage/sessions.hpp"
 
 #include <fmt/format.h>
 
@@ -352,6 +353,7 @@ processed_main_merges process_batch(effects& fx, int64_t holder, const std::opti
 
 processed_main_merges process_main_merges(effects& fx, const merge_main_process& request) {
   fx.store([&](tx& t) {
+    must_be_open(t, request.session_id);
     if (!main_lock_token(t, request.session_id))
       throw request_error{errc::failed_precondition,
                           fmt::format("session #{} does not hold the main merge lock; "

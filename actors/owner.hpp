@@ -23,12 +23,13 @@ typename M::result apply_work(tx& t, const call<M>& asked, const Work& work) {
 /// `work` on `asked`, done once for each request_key.
 template <request M, class Work>
 transaction transaction_for(call<M> asked, Work work) {
+  auto refused = refusal_noter(asked);
   return {[asked = std::move(asked), work](tx& t) {
             t.asked_by(asked.from);
             return caf::make_message(
               once_per_key(t, asked, [&] { return apply_work(t, asked, work); }));
           },
-          M::about.touches == access::read};
+          M::about.touches == access::read, false, std::move(refused)};
 }
 
 /// Answers `M` with `work`, run as a transaction. The storage actor answers the caller directly.

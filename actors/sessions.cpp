@@ -55,7 +55,10 @@ session_actor::behavior_type sessions(self_pointer self, tree parts) {
     stored<work_current_ref_ack>(self, parts, ack_current_ref),
     [=](const sign_of_life& x) {
       start_keeping_alive(self, x.from);
-      store_unasked(parts, [x](tx& t) { note_sign_of_life(t, x.session_id, x.from); });
+      store_unasked(parts, [x](tx& t) {
+        t.asked_by(x.from);
+        note_sign_of_life(t, x.session_id, x.from);
+      });
     },
     [=](end_connection x) -> caf::result<done> {
       self->state.keeping_alive.erase(x.server);
@@ -63,6 +66,14 @@ session_actor::behavior_type sessions(self_pointer self, tree parts) {
       return promise.delegate(parts.storage, transaction{[x](tx& t) {
                                                            suspend_sessions_of_server(t, x.server);
                                                            forget_places(t, x.server);
+                                                           return caf::make_message(done{});
+                                                         },
+                                                         false});
+    },
+    [=](begin_epoch x) -> caf::result<done> {
+      auto promise = self->make_response_promise<done>();
+      return promise.delegate(parts.storage, transaction{[x](tx& t) {
+                                                           note_epoch(t, x.server, x.epoch);
                                                            return caf::make_message(done{});
                                                          },
                                                          false});

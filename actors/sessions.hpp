@@ -19,13 +19,20 @@ struct end_connection {
   int64_t server = 0; ///< as its requests said (`caller::server`)
 };
 
+/// A client behind a bridge is answered by us from now on. Answered when that is on disk.
+struct begin_epoch {
+  int64_t server = 0;
+  int64_t epoch = 0;
+};
+
 /// Time for signs of life of the sessions that our connections keep alive.
 struct keep_alive {};
 
 /// Owns sessions, what they are at, and who takes over whose work.
 using session_actor =
   actor_for<session_methods::list, caf::reacts_to<sign_of_life>,
-            caf::replies_to<end_connection>::with<done>, caf::reacts_to<keep_alive>>;
+            caf::replies_to<end_connection>::with<done>, caf::replies_to<begin_epoch>::with<done>,
+            caf::reacts_to<keep_alive>>;
 
 struct session_state {
   session_state() = default;
@@ -43,4 +50,5 @@ route_map routes(const session_actor& owner);
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::sign_of_life)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::end_connection)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::begin_epoch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::keep_alive)

@@ -28,7 +28,7 @@ transaction waiting_room::look_transaction() const {
               if (request.cancelled) {
                 // What it was granted in the meantime is given back: nobody will use it.
                 leave_line(t, id);
-                request.give_up(t);
+                request.give_up(t, nullptr);
                 seen.ended.emplace(id, request_error{errc::timeout, "the wait was cancelled"});
                 continue;
               }
@@ -36,17 +36,17 @@ transaction waiting_room::look_transaction() const {
               if (state.over && state.granted) {
                 seen.granted.emplace(id, request.answer(t, state));
               } else if (state.over) {
-                request.give_up(t);
-                seen.ended.emplace(id, request_error{errc::failed_precondition,
-                                                     "the session that waited has ended"});
+                request_error why{errc::failed_precondition, "the session that waited has ended"};
+                request.give_up(t, &why);
+                seen.ended.emplace(id, std::move(why));
               } else if (request.deadline <= now) {
                 auto held_up_by = what_holds_up(t, id);
                 leave_line(t, id);
-                request.give_up(t);
-                seen.ended.emplace(
-                  id, request_error{errc::timeout,
-                                    fmt::format("not free within {} s", request.wait_seconds),
-                                    held_up_by});
+                request_error why{errc::timeout,
+                                  fmt::format("not free within {} s", request.wait_seconds),
+                                  held_up_by};
+                request.give_up(t, &why);
+                seen.ended.emplace(id, std::move(why));
               } else {
                 seen.look_again_at = state.look_again_at;
               }

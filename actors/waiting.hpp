@@ -52,7 +52,8 @@ struct held_request {
   std::vector<in_hand::token> held{};
   /// The answer once it is granted; runs in the transaction that takes the wait off the books.
   std::function<caf::message(tx&, const wait_state&)> answer;
-  std::function<void(tx&)> give_up; ///< runs in the transaction that leaves the line
+  /// Runs in the transaction that leaves the line; null: it was cancelled, and is perhaps repeated.
+  std::function<void(tx&, const request_error* why)> give_up;
 };
 
 /// What looking at all waits brought.
@@ -167,7 +168,7 @@ private:
       auto earlier = key->find_earlier(t);
       if (earlier.answer)
         return {caf::make_message(from_json<typename M::result>(json::parse(*earlier.answer)))};
-      if (earlier.being_done && !key->is_of_place())
+      if (earlier.being_done && !key->is_of_place() && !asked.from.repeated)
         throw key->still_being_done();
       // Whoever waited there before is cut off from the client, or dead.
       if (earlier.begun)
@@ -201,8 +202,10 @@ private:
         key->keep_answer(t, to_json_text(result));
       return caf::make_message(std::move(result));
     };
-    held.give_up = [key](tx& t) {
-      if (key)
+    held.give_up = [key](tx& t, const request_error* why) {
+      if (key && why)
+        key->note_refusal(t, *why);
+      else if (key)
         key->forget(t);
     };
     return held;

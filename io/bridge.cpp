@@ -44,6 +44,8 @@ void bridge::hear(packet p) {
   } else if (p.what == packet::kind::refusal) {
     log_warning("not served by the supervisor of this repository but alone: {}", p.text);
     lost_ = refused_ = true;
+  } else if (p.what == packet::kind::end) {
+    ended_well_ = true;
   } else {
     take_(std::move(p));
   }

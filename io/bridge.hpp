@@ -36,8 +36,11 @@ public:
   /// Is there room for more messages?
   bool has_room() const { return stream_->unsent() < most_unread_answers; }
 
-  /// Says that the client has ended; `lost` when the supervisor has heard it.
+  /// Says that the client has ended; `lost` when the supervisor is done with it.
   void end();
+
+  /// Has the supervisor suspended the client's sessions?
+  bool ended_well() const { return ended_well_; }
 
   /// Writes what can be written now.
   void flush() { stream_->flush(); }
@@ -61,6 +64,7 @@ private:
   bool open_ = false;
   bool lost_ = false;
   bool refused_ = false;
+  bool ended_well_ = false;
 };
 
 } // namespace orch

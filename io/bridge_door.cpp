@@ -4,6 +4,7 @@
 #include "io/log.hpp"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace orch {
@@ -14,6 +15,13 @@ using steady = std::chrono::steady_clock;
 
 /// While another supervisor has the repository, or nobody can be let in.
 constexpr std::chrono::milliseconds between_tries{500};
+
+/// What tells a file from another one of that name.
+std::pair<dev_t, ino_t> file_of(const std::filesystem::path& path) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0 ? std::pair{found.st_dev, found.st_ino}
+                                            : std::pair<dev_t, ino_t>{};
+}
 
 } // namespace
 
@@ -48,8 +56,9 @@ void bridge_door::close() {
     return;
   if (listening_.open()) {
     loop_.unwatch(listening_.number());
-    // Before another supervisor may put its own there.
-    ::unlink(socket_.c_str());
+    // Before another supervisor may put its own there; unless the directory was made anew.
+    if (file_of(socket_) == bound_)
+      ::unlink(socket_.c_str());
     listening_.close();
     ours_.leave();
   }
@@ -64,6 +73,7 @@ void bridge_door::try_to_listen() {
   try {
     if (!listening_.open())
       listening_ = listen_on(socket_);
+    bound_ = file_of(socket_);
   } catch (const std::exception& e) {
     log_error("other servers of this repository cannot be let in: {}", e.what());
     ours_.leave();

@@ -4,11 +4,14 @@
 #include "io/repository_host.hpp"
 #include "io/turnstile.hpp"
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <filesystem>
 #include <functional>
 #include <list>
 #include <memory>
+#include <utility>
 
 namespace orch {
 
@@ -51,6 +54,7 @@ private:
   connection_options base_;
   turnstile ours_; ///< held while we listen
   descriptor listening_;
+  std::pair<dev_t, ino_t> bound_{}; ///< the file that we have made
   std::chrono::steady_clock::time_point next_try_{};
   std::list<std::unique_ptr<bridged_client>> inside_;
   bool deaf_ = true; ///< nobody is let in until the next try

@@ -23,6 +23,7 @@ bridged_client::bridged_client(repository_host& host, event_loop& loop, descript
 }
 
 bridged_client::~bridged_client() {
+  *alive_here_ = false;
   if (client_)
     host_.forget(*client_);
 }
@@ -52,12 +53,14 @@ void bridged_client::take(packet p) {
     greet(p);
     return;
   case packet::kind::message:
+  case packet::kind::repeat:
   case packet::kind::too_large:
     if (client_) {
-      auto form = p.what == packet::kind::message ? frame::form::line : frame::form::too_large;
+      auto form = p.what == packet::kind::too_large ? frame::form::too_large : frame::form::line;
       client_->take({read_frame({form, std::move(p.text)}, options_.most_bytes),
                      {p.number},
-                     static_cast<int64_t>(p.place)});
+                     static_cast<int64_t>(p.place),
+                     p.what == packet::kind::repeat});
     }
     return;
   case packet::kind::stop_waiting:
@@ -93,12 +96,26 @@ void bridged_client::greet(const packet& p) {
       fmt::format("the supervisor has version {}, the server {}", ORCH_VERSION, hello.version));
     return;
   }
-  if (client_ || leaving_)
+  if (std::exchange(greeted_, true) || leaving_)
     return;
   options_.server = hello.server;
+  options_.epoch = hello.epoch;
   options_.profile = hello.profile;
   options_.most_bytes = static_cast<std::size_t>(hello.most_bytes);
   options_.thread_id = hello.thread_id;
+  host_.begin_epoch_then(hello.server, hello.epoch, [this, here = alive_here_](bool noted) {
+    if (!*here || leaving_ || cut_)
+      return;
+    if (noted) {
+      let_in();
+    } else {
+      stream_.send(packet::kind::refusal, 0, 0, "the supervisor cannot write right now");
+      leaving_ = true;
+    }
+  });
+}
+
+void bridged_client::let_in() {
   auto send = [this](packet::kind what, const reply_address& to, std::string_view line) {
     stream_.send(what, to.number, 0, line);
   };
@@ -120,7 +137,13 @@ void bridged_client::part() {
     *gone_ = true;
   } else if (ended_) {
     // The bridge waits until its sessions are known to have ended.
-    host_.end_connection_then(server, [gone = gone_] { *gone = true; });
+    host_.end_connection_then(server, [this, here = alive_here_, gone = gone_] {
+      *gone = true;
+      if (!*here)
+        return;
+      stream_.send(packet::kind::end);
+      stream_.flush();
+    });
   } else {
     // It may have been killed, or live on and be served elsewhere.
     *gone_ = true;

@@ -15,12 +15,14 @@ struct bridge_hello {
   int64_t server = 0;               ///< the bridge's process, as `presence` knows it
   std::string profile;              ///< of MCP tools
   int64_t most_bytes = 0;           ///< of one message
+  int64_t epoch = 0;                ///< `caller::epoch`
   std::optional<int64_t> thread_id; ///< of the agent that started the bridge
 
   field_list fields() {
     return {required("protocol", protocol),     required("version", version),
             required("server", server),         required("profile", profile),
-            required("most_bytes", most_bytes), optional("thread_id", thread_id)};
+            required("most_bytes", most_bytes), required("epoch", epoch),
+            optional("thread_id", thread_id)};
   }
 };
 
@@ -46,6 +48,7 @@ public:
 private:
   void take(packet p);
   void greet(const packet& p);
+  void let_in();
   void part();
 
   repository_host& host_;
@@ -56,8 +59,10 @@ private:
   bool leaving_ = false;
   bool cut_ = false;   ///< the bridge is gone
   bool ended_ = false; ///< and has said so
+  bool greeted_ = false;
   bool parted_ = false;
   std::shared_ptr<bool> gone_ = std::make_shared<bool>(false);
+  std::shared_ptr<bool> alive_here_ = std::make_shared<bool>(true);
 };
 
 } // namespace orch

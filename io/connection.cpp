@@ -94,6 +94,7 @@ void connection::take(incoming m) {
   auto s = std::make_shared<slot>();
   s->from = m.from;
   s->place = m.place;
+  s->repeated = m.repeated;
   s->ticket = ++last_ticket;
   s->asked = std::move(m.asked);
   if (s->asked.problem && mcp_.started())
@@ -258,7 +259,7 @@ void connection::start_what_may_start() {
     auto s = queued_.front();
     auto m = s->resource ? nullptr : find_method(s->method);
     s->alone = s->resource || (m && runs_alone(*m, s->params));
-    if ((s->resource || m) && !may_start(*s, m ? m->owner : ""))
+    if ((s->resource || m) && !may_start(*s, m))
       break;
     queued_.pop_front();
     if (s->resource)
@@ -271,11 +272,14 @@ void connection::start_what_may_start() {
   starting_ = false;
 }
 
-bool connection::may_start(const slot& s, std::string_view owner) const {
+bool connection::may_start(const slot& s, const method_info* m) const {
   if (running_ == 0)
     return true;
-  // Requests to one owner take effect in the order in which it gets them, so they may overlap.
-  return running_ < options_.window && !running_alone_ && !s.alone && owner == running_owner_;
+  // Requests to one owner take effect in the order in which it gets them, so they may overlap. But
+  // reads may run beside the writer, and must not see what comes after them.
+  auto writes = m && m->about->touches != access::read;
+  return running_ < options_.window && !running_alone_ && !s.alone && m
+         && m->owner == running_owner_ && !(writes && running_ > writing_);
 }
 
 void connection::start(const slot_ptr& s, const method_info& m) {
@@ -284,6 +288,8 @@ void connection::start(const slot_ptr& s, const method_info& m) {
   from.settled = writing_ == 0;
   from.lasting = options_.lasting;
   from.server = options_.server;
+  from.epoch = options_.epoch;
+  from.repeated = s->repeated;
   from.thread_id = options_.thread_id;
   from.client = mcp_.client_hint(s->asked);
   from.session_id = session_asking(m, s->params);

@@ -22,6 +22,7 @@ struct connection_options {
   bool lasting = true;                ///< keeps the sessions opened on it alive
   /// The process that does so, as `presence` knows it; 0: the one that answers.
   int64_t server = 0;
+  int64_t epoch = 0;                  ///< `caller::epoch`
   std::optional<int64_t> thread_id{}; ///< of the agent that started the server
   /// There is no repository, and why: all requests are refused with this.
   std::optional<std::string> no_repository{};
@@ -84,6 +85,7 @@ private:
     envelope asked;
     reply_address from{};
     std::optional<int64_t> place{};
+    bool repeated = false;
     bool tool = false;   ///< dress the answer as the result of tools/call
     bool modern = false; ///< of the stateless MCP era
     bool waits = false;
@@ -110,7 +112,7 @@ private:
 
   void queue(const slot_ptr& s);
   void start_what_may_start();
-  bool may_start(const slot& s, std::string_view owner) const;
+  bool may_start(const slot& s, const method_info* m) const;
   void start(const slot_ptr& s, const method_info& m);
   std::optional<request_key> key_for(const method_info& m, slot& s) const;
   void note_sessions(const method_info& m, const json& params, const caller& from);

@@ -24,6 +24,7 @@ struct incoming {
   /// Of a client behind a bridge: the request may be repeated by whoever is given it again under
   /// the same number, and this is its place among those that the bridge has not seen answered.
   std::optional<int64_t> place{};
+  bool repeated = false; ///< it was given to somebody else before
 };
 
 /// Takes a frame apart. Never throws for what is in it. `most_bytes`: the limit it was cut with.

@@ -455,4 +455,17 @@ std::string tool_name(std::string_view method) {
   return name;
 }
 
+const method_info* method_asked(const envelope& message, const json*& params) {
+  params = &message.params;
+  if (message.method != "tools/call")
+    return find_method(message.method);
+  auto name = message.params.find("name");
+  if (name == message.params.end() || !name->is_string())
+    return nullptr;
+  static const json none = json::object();
+  auto arguments = message.params.find("arguments");
+  params = arguments != message.params.end() && arguments->is_object() ? &*arguments : &none;
+  return method_of_tool(name->get_ref<const std::string&>());
+}
+
 } // namespace orch

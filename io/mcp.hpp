@@ -80,6 +80,10 @@ private:
   bool started_ = false;
 };
 
+/// The method that a message asks for, by itself or as a tool; null if it asks for none. `params`
+/// are set to those of the method.
+const method_info* method_asked(const envelope& message, const json*& params);
+
 /// Is the request of the stateless era?
 bool is_modern(const envelope& message);
 

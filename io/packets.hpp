@@ -14,9 +14,10 @@ struct packet {
     hello,        ///< bridge, first: a `bridge_hello`; supervisor: it is served
     refusal,      ///< supervisor: why it is not served
     message,      ///< bridge: a message of its client, under a new number
+    repeat,       ///< bridge: the same, and somebody else was given it before
     too_large,    ///< bridge: the beginning of a message over the limit
     stop_waiting, ///< bridge: what waits is to be answered now
-    end,          ///< bridge: its client has ended, all is answered
+    end,          ///< bridge: its client has ended, all is answered; supervisor: that is known
     answer,       ///< supervisor: to the message of that number; empty if nothing is to be said
     notice,       ///< supervisor: a line about that message, or (0) about a subscription
     ping,         ///< either: say something

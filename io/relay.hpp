@@ -1,6 +1,7 @@
 #pragma once
 
 #include "io/bridge.hpp"
+#include "io/posted.hpp"
 #include "io/presence.hpp"
 #include "io/reopening.hpp"
 #include "io/repository_host.hpp"
@@ -9,10 +10,12 @@
 #include "io/stdio_client.hpp"
 
 #include <chrono>
+#include <exception>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 
 namespace orch {
 
@@ -25,7 +28,7 @@ public:
   /// Throws if there is no repository, unless the options say that there need not be one.
   relay(caf::actor_system& system, std::shared_ptr<event_loop> loop, const serve_options& options);
 
-  ~relay() { close_own_actors(); }
+  ~relay();
   relay(const relay&) = delete;
   relay& operator=(const relay&) = delete;
 
@@ -42,17 +45,27 @@ public:
   /// Has everything been done?
   bool finished() const { return finished_; }
 
+  /// Throws what kept the repository from being opened at the start, if something did.
+  void rethrow_failure() const {
+    if (failure_)
+      std::rethrow_exception(failure_);
+  }
+
 private:
   /// A message whose answer has not been seen.
   struct kept_message {
     frame what;
     uint64_t place = 0;
-    std::string id;         ///< as JSON text
+    std::string id;     ///< as JSON text
+    bool reads = false; ///< its answer depends on what was written before it
+    bool writes = false;
+    bool sent = false;      ///< over this bridge
     bool cancelled = false; ///< not sent again
   };
 
   void take(frame f);
   void keep(uint64_t number, frame f, const envelope& asked);
+  void send_what_may_go();
   void send(uint64_t number, kept_message& kept);
 
   /// The standing messages, for whoever answers from now on; none for the first one.
@@ -64,12 +77,15 @@ private:
   void take_packet(const packet& p);
 
   void mind_own_actors();
-  void open_own_actors();
+  bool has_opened();
+  void open_in_background(bool first);
+  void take_failure(const std::exception_ptr& failure);
+  bool fenced_off_others();
   void use_own_actors();
   void close_own_actors();
 
   bool all_answered() const;
-  void begin_to_end();
+  void mind_end();
 
   caf::actor_system& system_;
   std::shared_ptr<event_loop> loop_;
@@ -91,6 +107,19 @@ private:
   bool crossed_ = false; ///< the client is answered over the bridge
   std::chrono::steady_clock::time_point next_try_{};
 
+  /// Opening waits for whoever writes at the moment, so it is done beside the loop.
+  std::thread opener_;
+  posted_work posted_;
+  bool opening_ = false;
+  std::exception_ptr failure_;
+
+  // Requests are numbered anew by epochs, so that a supervisor that was stopped in the middle does
+  // nothing more for this client when it goes on.
+  int64_t epoch_ = 0;
+  int64_t fenced_at_ = 0;
+  bool fence_asked_ = false;
+  bool crossed_before_ = false;
+
   std::unique_ptr<reopening> door_;
   std::optional<workspace_files> files_;
   std::unique_ptr<repository_host> host_;
@@ -99,6 +128,7 @@ private:
   bool stopping_ = false;
   bool nobody_reads_ = false;
   bool ending_ = false;
+  bool end_asked_ = false;
   bool finished_ = false;
 };
 

@@ -74,7 +74,34 @@ void repository_host::end_connection_then(int64_t server, const std::function<vo
   }
   actor_pointer()
     ->request(table_->sessions, caf::infinite, end_connection{server})
-    .then([then](done) { then(); }, [then](const caf::error&) { then(); });
+    .then(
+      [then, alive = alive_](done) {
+        if (*alive)
+          then();
+      },
+      [then, alive = alive_](const caf::error&) {
+        if (*alive)
+          then();
+      });
+}
+
+void repository_host::begin_epoch_then(int64_t server, int64_t epoch,
+                                       const std::function<void(bool)>& then) {
+  if (!table_) {
+    then(false);
+    return;
+  }
+  actor_pointer()
+    ->request(table_->sessions, caf::infinite, begin_epoch{server, epoch})
+    .then(
+      [then, alive = alive_](done) {
+        if (*alive)
+          then(true);
+      },
+      [then, alive = alive_](const caf::error&) {
+        if (*alive)
+          then(false);
+      });
 }
 
 void repository_host::run_after(std::chrono::milliseconds delay, std::function<void()> then) {

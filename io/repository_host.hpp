@@ -44,6 +44,10 @@ public:
   /// runs when that is on disk or cannot be done.
   void end_connection_then(int64_t server, const std::function<void()>& then);
 
+  /// From now on nothing is done any more for a client of an earlier epoch; `then` learns whether
+  /// that is on disk.
+  void begin_epoch_then(int64_t server, int64_t epoch, const std::function<void(bool)>& then);
+
   /// Can requests be answered, if only by a refusal?
   bool ready() const { return table_ != nullptr || !expects_repository_ || refusing_; }
 

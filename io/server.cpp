@@ -65,6 +65,7 @@ int serve(const serve_options& given) {
               });
     loop->unwatch(signal_fd);
     ::close(signal_fd);
+    client.rethrow_failure();
   }
   loop->close();
   return 0;

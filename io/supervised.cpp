@@ -118,7 +118,8 @@ void supervised::serve(repository_host& host, const connection_options& options)
                  begin_messages(*client);
                client->go_on();
                host.plan_progress();
-               if (bridges)
+               // Nobody is let in, or read from, while there is nobody to answer.
+               if (bridges && (host.ready() || stopping_))
                  bridges->run_round(idle);
                tell(idle);
                if (stopping_ && client->idle() && input_.empty() && (!bridges || bridges->empty())

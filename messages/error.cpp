@@ -53,6 +53,12 @@ std::string_view error_word(errc code) {
   return codes.at(static_cast<std::size_t>(code)).word;
 }
 
+errc error_of_word(std::string_view word) {
+  auto found =
+    std::find_if(codes.begin(), codes.end(), [&](const auto& x) { return x.word == word; });
+  return found == codes.end() ? errc::internal : static_cast<errc>(found - codes.begin());
+}
+
 int error_number(errc code) {
   return codes.at(static_cast<std::size_t>(code)).number;
 }

@@ -29,6 +29,9 @@ enum class errc : uint8_t {
 /// "not_found" and the like: the `code` of a bare answer.
 std::string_view error_word(errc code);
 
+/// The code of that word; internal for one that there is not.
+errc error_of_word(std::string_view word);
+
 /// The number of a JSON-RPC answer: -32000 for everything the protocol has no number for.
 int error_number(errc code);
 

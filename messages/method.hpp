@@ -57,6 +57,10 @@ struct caller {
   bool lasting = false; ///< a connection that keeps its sessions alive while it lives
   /// The process whose life keeps these sessions alive, as `presence` knows it; 0: this server.
   int64_t server = 0;
+  /// Which time it is that this process's client has found somebody to answer it; 0: it is never
+  /// answered elsewhere. Nothing is done for an earlier time any more (`must_be_answered_here`).
+  int64_t epoch = 0;
+  bool repeated = false; ///< it may have been begun by whoever answered before
   std::optional<orch::request_key> request_key{}; ///< do it once, however often it is asked
   std::optional<std::string> client{}; ///< what the client says of itself; a hint, not trusted
   std::optional<int64_t> thread_id{};  ///< the agent thread that started this server, if one did

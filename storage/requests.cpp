@@ -16,6 +16,19 @@ std::string digest(const std::string& params) {
   return fmt::format("{:016x}-{}", hash, params.size());
 }
 
+std::string text_of_error(const request_error& error) {
+  json kept{{"code", error_word(error.code)}, {"message", error.what()}, {"data", error.data}};
+  return kept.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+request_error error_from_text(const std::string& text) {
+  auto kept = json::parse(text);
+  request_error error{error_of_word(kept.at("code").get<std::string>()),
+                      kept.at("message").get<std::string>()};
+  error.data = kept.at("data");
+  return error;
+}
+
 } // namespace
 
 keyed_request::keyed_request(request_key key, const method& about, const std::string& params)
@@ -38,7 +51,8 @@ request_error keyed_request::still_being_done() const {
 earlier_request keyed_request::find_earlier(tx& t) const {
   t.run("DELETE FROM request_keys WHERE created_at < ?", timestamp{t.now.us - kept_for_us});
   auto query = t.db.prepare(
-    "SELECT method, params, answer, server_id, begun FROM request_keys WHERE request_key = ?");
+    "SELECT method, params, answer, server_id, begun, refused FROM request_keys WHERE request_key "
+    "= ?");
   query->bind(1, key_.name);
   if (!query->executeStep())
     return {};
@@ -50,6 +64,8 @@ earlier_request keyed_request::find_earlier(tx& t) const {
                         fmt::format("request_key {} was used for another request", key_.name),
                         {{"field", "request_key"}}};
   }
+  if (query->getColumn(5).getInt() != 0)
+    throw error_from_text(query->getColumn(2).getString());
   if (!query->getColumn(2).isNull())
     return {query->getColumn(2).getString(), false, {}};
   auto begun = query->getColumn(4);
@@ -63,7 +79,8 @@ void keyed_request::keep_answer(tx& t, const std::optional<std::string>& answer)
   t.run("INSERT INTO request_keys(request_key, method, params, answer, server_id, created_at) "
         "VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(request_key) DO UPDATE SET begun = CASE WHEN params "
         "= excluded.params AND method = excluded.method THEN begun END, method = excluded.method, "
-        "params = excluded.params, answer = excluded.answer, server_id = excluded.server_id, "
+        "params = excluded.params, refused = 0, answer = excluded.answer, server_id = "
+        "excluded.server_id, "
         "created_at = excluded.created_at",
         key_.name, about_->name, digest_, answer, t.around.server, t.now);
 }
@@ -71,6 +88,15 @@ void keyed_request::keep_answer(tx& t, const std::optional<std::string>& answer)
 void keyed_request::note_begun(tx& t, int64_t row_id) const {
   t.run("UPDATE request_keys SET begun = ? WHERE request_key = ? AND params = ?", row_id, key_.name,
         digest_);
+}
+
+void keyed_request::note_refusal(tx& t, const request_error& why) const {
+  if (is_of_place()) {
+    keep_answer(t, text_of_error(why));
+    t.run("UPDATE request_keys SET refused = 1 WHERE request_key = ?", key_.name);
+    return;
+  }
+  forget(t);
 }
 
 void keyed_request::forget(tx& t) const {
@@ -86,6 +112,38 @@ void forget_places(tx& t, int64_t server) {
   auto first = key_of_place(server, 0);
   first.pop_back();
   t.run("DELETE FROM request_keys WHERE request_key >= ?1 AND request_key < ?1 || '~'", first);
+  t.run("DELETE FROM clients WHERE server_id = ?", server);
+}
+
+void note_epoch(tx& t, int64_t server, int64_t epoch) {
+  t.run("INSERT INTO clients(server_id, epoch) VALUES(?, ?) ON CONFLICT(server_id) DO UPDATE SET "
+        "epoch = max(epoch, excluded.epoch)",
+        server, epoch);
+}
+
+void must_be_answered_here(tx& t, const caller& from) {
+  auto epoch = t.number("SELECT epoch FROM clients WHERE server_id = ?", from.server);
+  if (epoch != from.epoch || !t.around.alive(from.server))
+    throw request_error{errc::unavailable, "the client is not answered here any more"};
+}
+
+namespace {
+
+std::vector<int64_t> dead_clients(tx& t) {
+  auto all = t.numbers("SELECT server_id FROM clients");
+  std::erase_if(all, [&](int64_t server) { return t.around.alive(server); });
+  return all;
+}
+
+} // namespace
+
+bool any_dead_client(tx& t) {
+  return !dead_clients(t).empty();
+}
+
+void forget_dead_clients(tx& t) {
+  for (auto server : dead_clients(t))
+    forget_places(t, server);
 }
 
 } // namespace orch

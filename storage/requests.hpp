@@ -25,7 +25,8 @@ public:
 
   keyed_request(request_key key, const method& about, const std::string& params);
 
-  /// Throws conflict if the client gave the key to another request before. The key of a place is
+  /// Throws conflict if the client gave the key to another request before, and whatever it was
+  /// refused with if that was kept. The key of a place is
   /// used again and again: what was asked under it before has been answered and is forgotten.
   earlier_request find_earlier(tx& t) const;
 
@@ -34,6 +35,10 @@ public:
 
   /// Notes the row that it has made, in the transaction that makes it.
   void note_begun(tx& t, int64_t row_id) const;
+
+  /// It was refused. In a place that is kept like an answer, since what came after it may have been
+  /// done; else it is forgotten.
+  void note_refusal(tx& t, const request_error& why) const;
 
   /// Forgets it if it has no answer, so that it may be tried again.
   void forget(tx& t) const;
@@ -59,6 +64,13 @@ std::string key_of_place(int64_t server, int64_t place);
 /// Forgets what was asked in the places of a client that has gone.
 void forget_places(tx& t, int64_t server);
 
+/// From now on a client behind a bridge is answered in that epoch; in no earlier one.
+void note_epoch(tx& t, int64_t server, int64_t epoch);
+
+/// Forgets clients that died without a word, with their places. `any_dead_client`: are there some?
+bool any_dead_client(tx& t);
+void forget_dead_clients(tx& t);
+
 /// Runs `work` unless its request_key was answered before; then that answer is given again.
 template <request M, class Work>
 typename M::result once_per_key(tx& t, const call<M>& asked, Work work) {
@@ -70,6 +82,18 @@ typename M::result once_per_key(tx& t, const call<M>& asked, Work work) {
   auto result = work();
   key->keep_answer(t, to_json_text(result));
   return result;
+}
+
+/// What to do when the work of `once_per_key` was refused and undone; nothing if there is no need.
+template <request M>
+std::function<void(tx&, const request_error&)> refusal_noter(const call<M>& asked) {
+  auto key = keyed_request::of(asked.params, asked.from);
+  if (!key || !key->is_of_place())
+    return {};
+  return [key = *key, from = asked.from](tx& t, const request_error& why) {
+    t.asked_by(from);
+    key.note_refusal(t, why);
+  };
 }
 
 } // namespace orch

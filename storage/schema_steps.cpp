@@ -405,8 +405,9 @@ CREATE TABLE events(
   server_id INTEGER NOT NULL);
 )sql";
 
-// Merging into main. `merge_runs` are those that are on their way: what they are about to do is
-// written down before it is done. A token names one holding of the main merge lock.
+// Who answers the clients behind bridges, and what they were refused. Merging into main:
+// `merge_runs` are those that are on their way: what they are about to do is written down before it
+// is done. A token names one holding of the main merge lock.
 constexpr std::string_view version_5 = R"sql(
 ALTER TABLE merge_main_queue ADD COLUMN conflict_paths TEXT;
 ALTER TABLE merge_main_queue ADD COLUMN conflicts_with_commit TEXT;
@@ -428,6 +429,10 @@ CREATE TABLE merge_runs(
   server_id INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL);
+ALTER TABLE request_keys ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE clients(
+  server_id INTEGER PRIMARY KEY,
+  epoch INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE passed_trees(
   tree TEXT NOT NULL,
   command TEXT NOT NULL,

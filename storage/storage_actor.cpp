@@ -124,14 +124,28 @@ caf::error storage_state::run(const transaction& job, caf::message& result) {
     wakes = wakes || t.wakes();
     return {};
   } catch (...) {
-    auto refusal = to_caf_error(current_storage_error());
+    auto error = current_storage_error();
+    auto refusal = to_caf_error(error);
     // A full disk or an I/O error makes SQLite roll back the whole transaction by itself.
-    if (sqlite3_get_autocommit(db->raw().getHandle()))
+    if (sqlite3_get_autocommit(db->raw().getHandle())) {
       lost = refusal;
-    else
-      db->exec("ROLLBACK TO request; RELEASE request");
+      return refusal;
+    }
+    db->exec("ROLLBACK TO request; RELEASE request");
+    if (job.refused)
+      note_refusal(job, error);
     return refusal;
   }
+}
+
+void storage_state::note_refusal(const transaction& job, const request_error& error) {
+  caf::message nothing;
+  run({[&](tx& t) {
+         job.refused(t, error);
+         return caf::message{};
+       },
+       false},
+      nothing);
 }
 
 void storage_state::write_changes() {

@@ -18,6 +18,9 @@ struct transaction {
   std::function<caf::message(tx&)> work;
   bool only_reads = false;
   bool after_commit = false; ///< reads only what is committed, so an open batch ends first
+  /// Runs when the work has been refused and undone, in the same batch: to note that. What it
+  /// throws is dropped.
+  std::function<void(tx&, const request_error&)> refused{};
 };
 
 /// The answer of work that has none of its own.
@@ -77,6 +80,7 @@ struct storage_state {
   caf::error make_durable();
   void begin_batch();
   caf::error run(const transaction& job, caf::message& result);
+  void note_refusal(const transaction& job, const request_error& error);
   void read(const transaction& job);
   void prune_old_events();
   void write_changes();

@@ -52,6 +52,12 @@ struct surroundings {
   }
 };
 
+class tx;
+
+/// Throws unavailable if the client behind a bridge has ended, or is answered by another process by
+/// now: whoever was stopped meanwhile must not do for it what has been done already.
+void must_be_answered_here(tx& t, const caller& from);
+
 /// What a storage function works with: rows, the time, and marks of what it did.
 /// One request is one transaction; throwing undoes all of it.
 class tx {
@@ -64,8 +70,11 @@ public:
   const surroundings& around;
   const timestamp now;
 
-  /// Whose request it is; events say so.
+  /// Whose request it is; events say so. Throws unavailable if the caller is not answered here any
+  /// more.
   void asked_by(const caller& from) {
+    if (from.epoch != 0)
+      must_be_answered_here(*this, from);
     session_id_ = from.session_id;
     thread_id_ = from.thread_id;
   }

@@ -131,7 +131,7 @@ TEST_CASE_METHOD(supervisor_file, "check_supervisor_config names line and key of
      "6 settings.agents.max_childs: unknown key; did you mean max_children?"},
     {R"("settings": {"a.\n\u001b": 1})",
      "3 settings[\"a.\\n\\u001b\"]: unknown key; known are main_branch, planning, "
-     "own_worktree_from_score, agents, reviews, loops, events"},
+     "own_worktree_from_score, agents, reviews, merging, loops, events"},
     {R"("reviewers_at_once": "4")", "3 reviewers_at_once: must be an integer, not string"},
     {R"("reviewers_at_once": 1.5)", "3 reviewers_at_once: must be an integer, not number"},
     {R"("reviewers_at_once": 0)", "3 reviewers_at_once: must be 1 to 1000, not 0"},
@@ -432,7 +432,7 @@ TEST_CASE("the settings in comments of the supervisor's example are right too", 
   text.replace(text.find("\"path\": \".\""), 11, "\"path\": \".\",");
   here.repository(".");
   CHECK(in_lines(here.check(text)).empty());
-  CHECK(here.read(text).targets.at(0).settings.size() == 4);
+  CHECK(here.read(text).targets.at(0).settings.size() == 5);
 }
 
 TEST_CASE("the example of a repository's config has every key", "[config]") {

@@ -174,8 +174,8 @@ TEST_CASE_METHOD(wire, "an unknown method is answered with the nearest known one
 }
 
 TEST_CASE_METHOD(wire, "the methods of later stages are unknown", "[wire]") {
-  auto method = GENERATE(as<std::string>{}, "merge.main.process", "merge.main.explain",
-                         "merge.conflicts.preview", "worktree.restore", "supervise");
+  auto method =
+    GENERATE(as<std::string>{}, "merge.conflicts.preview", "worktree.restore", "supervise");
   CHECK(code_of(method) == "method_not_found");
 }
 

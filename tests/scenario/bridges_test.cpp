@@ -1,5 +1,7 @@
 #include "supervised_repositories.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -71,6 +73,21 @@ struct bridged : supervised_repositories {
   int64_t waiters() const { return state_file{repo()}.number("SELECT count(*) FROM waiters"); }
 
   std::vector<std::unique_ptr<server>> served;
+};
+
+/// While this lives nobody writes to the state.
+class writers_stopped {
+public:
+  explicit writers_stopped(const path& repository)
+    : file_{::open((repository / ".codex-orch" / "write.lock").c_str(), O_RDWR | O_CLOEXEC)} {
+    REQUIRE(::flock(file_, LOCK_EX) == 0);
+  }
+  writers_stopped(const writers_stopped&) = delete;
+  writers_stopped& operator=(const writers_stopped&) = delete;
+  ~writers_stopped() { ::close(file_); }
+
+private:
+  int file_;
 };
 
 /// One round of load: every client sends its share at once.
@@ -510,4 +527,98 @@ TEST_CASE_METHOD(bridged, "bridge: a supervisor that is told to end leaves nobod
   requests.receive(0, 200);
   CHECK(state_file{repo()}.number("SELECT count(*) FROM tasks") == 600);
   CHECK_FALSE(std::filesystem::exists(socket()));
+}
+
+TEST_CASE_METHOD(bridged, "bridge: a supervisor that was stopped does nothing for clients it lost",
+                 "[scenario][bridge]") {
+  supervise_repo();
+  auto& holder = bridge();
+  auto lock = holder.ask("lock.acquire", lock_params("1"));
+  auto& waiting = bridge();
+  auto& keyed = bridge();
+  auto& leaving = bridge();
+  {
+    // Else it might be stopped in the middle of its turn to write, and nobody would get theirs.
+    writers_stopped nobody_writes{repo()};
+    running->kill(SIGSTOP);
+  }
+  std::vector<int64_t> asked;
+  for (const char* title : {"a", "b", "c"})
+    asked.push_back(leaving.request("task.create", creation(title)));
+  auto wait = waiting.request("lock.acquire", lock_params("2", 600));
+  auto with_key = lock_params("3", 600);
+  with_key["scope_path"] = "a";
+  with_key["request_key"] = "mine";
+  auto keyed_wait = keyed.request("lock.acquire", with_key);
+  for (auto id : asked)
+    CHECK(leaving.answer_to(id).contains("result"));
+  auto session = contract::open_session_on(leaving);
+  eventually("both are in line", [&] { return waiters() == 2; });
+  CHECK(leaving.finish().code == 0);
+  running->kill(SIGCONT);
+  // Whoever is let in now is let in after all that was left in its sockets.
+  auto& next = serve();
+  eventually("the supervisor is back", [&] {
+    next.ask("task.list");
+    return crossings(next) == 1;
+  });
+  CHECK(next.ask("task.list")["tasks"].size() == 3);
+  CHECK(waiters() == 2);
+  CHECK(state_file{repo()}.rows(fmt::format("SELECT status FROM sessions WHERE id = {}", session))
+        == words{"suspended"});
+  // The holder itself may have been given up and come back; its lease is a row.
+  next.ask("lock.release", {{"lock_id", lock["id"]}});
+  auto second = result_of(waiting.answer_to(wait));
+  CHECK(second["owner_session"] == "2");
+  next.ask("lock.release", {{"lock_id", second["id"]}});
+  CHECK(result_of(keyed.answer_to(keyed_wait))["owner_session"] == "3");
+}
+
+TEST_CASE_METHOD(bridged, "bridge: a read that is asked again does not see what came after it",
+                 "[scenario][bridge]") {
+  for (int round = 0; round < 15; ++round) {
+    supervise_repo();
+    auto& client = bridge();
+    auto id = client.ask("task.create", creation("old"))["id"];
+    auto read = client.request("task.get", {{"task_id", id}});
+    auto write = client.request("task.update", {{"task_id", id}, {"title", "new"}});
+    auto end = std::chrono::steady_clock::now() + std::chrono::microseconds{100 * round};
+    while (std::chrono::steady_clock::now() < end)
+      std::this_thread::yield();
+    kill_supervisor();
+    CHECK(result_of(client.answer_to(read))["title"] == "old");
+    CHECK(result_of(client.answer_to(write))["title"] == "new");
+    client.finish();
+  }
+}
+
+TEST_CASE_METHOD(bridged, "bridge: nobody is turned away while a supervisor starts",
+                 "[scenario][bridge]") {
+  for (int round = 0; round < 3; ++round) {
+    auto supervisor = new_supervisor();
+    for (int i = 0; i < 12; ++i) {
+      auto one = start_in(repo());
+      CHECK(one->call("task.list").contains("result"));
+      CHECK(one->finish().code == 0);
+    }
+    supervisor->kill(SIGKILL);
+    supervisor->wait();
+  }
+}
+
+TEST_CASE_METHOD(bridged, "a server that cannot open its repository yet ends when it is told to",
+                 "[scenario][bridge]") {
+  serve().finish();
+  {
+    writers_stopped nobody_writes{repo()};
+    auto& told = serve();
+    told.request("task.list");
+    auto& alone = serve();
+    eventually("both run", [&] { return status()["clients"] == 2; });
+    alone.close_input();
+    told.kill(SIGTERM);
+    told.wait();
+    alone.wait();
+  }
+  CHECK(serve().ask("task.list")["tasks"].empty());
 }

@@ -95,3 +95,47 @@ TEST_CASE_METHOD(request_fixture, "request keys: the places of a client go with 
   CHECK(find("a", with_key(key_of_place(71, 2), 1)).answer);
   CHECK_FALSE(find("a", with_key(key_of_place(7, 10), 1)).answer);
 }
+
+TEST_CASE_METHOD(request_fixture, "request keys: what was refused in a place stays refused",
+                 "[requests]") {
+  auto from = with_key(key_of_place(7, 1), 1);
+  in_tx([&](tx& t) {
+    request_error why{errc::conflict, "it is taken", {{"holder", 5}}};
+    refusal_noter(call{creation("a"), from})(t, why);
+  });
+  try {
+    create("a", from);
+    FAIL("it was not refused");
+  } catch (const request_error& e) {
+    CHECK(e.code == errc::conflict);
+    CHECK(std::string{e.what()} == "it is taken");
+    CHECK(e.data["holder"] == 5);
+  }
+  CHECK(count("tasks") == 0);
+  // The next request in that place is another one.
+  create("a", with_key(key_of_place(7, 1), 2));
+  CHECK(count("tasks") == 1);
+  // What a client has keyed itself may be tried again.
+  CHECK_FALSE(refusal_noter(call{creation("a"), with_key("own")}));
+}
+
+TEST_CASE_METHOD(request_fixture, "clients: nothing is done in an epoch that is over",
+                 "[requests]") {
+  caller from;
+  from.server = 7;
+  from.epoch = 2;
+  auto ask = [&] { in_tx([&](tx& t) { t.asked_by(from); }); };
+  CHECK_THROWS_AS(ask(), request_error); // it is not known here
+  in_tx([](tx& t) { note_epoch(t, 7, 2); });
+  CHECK_NOTHROW(ask());
+  in_tx([](tx& t) { note_epoch(t, 7, 3); });
+  CHECK_THROWS_AS(ask(), request_error);
+  in_tx([](tx& t) { note_epoch(t, 7, 2); }); // too late
+  from.epoch = 3;
+  CHECK_NOTHROW(ask());
+  dead_servers.insert(7);
+  CHECK_THROWS_AS(ask(), request_error);
+  CHECK(in_tx([](tx& t) { return any_dead_client(t); }));
+  in_tx(forget_dead_clients);
+  CHECK(count("clients") == 0);
+}
