@@ -367,15 +367,21 @@ processed_main_merges process_main_merges(effects& fx, const merge_main_process&
 }
 
 void recover_merge_runs(effects& fx) {
-  for (const auto& run : fx.store(orphaned_runs)) {
-    log_warning("ending merge run #{} into {}, whose process has died", run.id, run.target_branch);
-    if (run.server_id != fx.around.server && !fx.around.children_ended(run.server_id)) {
+  for (const auto& found : fx.store(orphaned_runs)) {
+    log_warning("ending merge run #{} into {}, whose process has died", found.id,
+                found.target_branch);
+    if (found.server_id != fx.around.server && !fx.around.children_ended(found.server_id)) {
       log_warning("git is still at work for it; that is done later");
       continue;
     }
-    kill_check(mark_of_run(fx.around, run.id));
+    kill_check(mark_of_run(fx.around, found.id));
     turnstile one_at_a_time{fx.around.state_dir / "move.lock"};
     one_at_a_time.enter();
+    // Somebody else may have ended it meanwhile.
+    auto still = fx.store([&](tx& t) { return t.find<merge_run>("merge_runs", found.id); });
+    if (!still)
+      continue;
+    const auto& run = *still;
     auto& repository = fx.repository();
     auto tip = repository.commit_of("refs/heads/" + run.target_branch);
     auto moved = run.state == "moving" && tip && run.to_commit
