@@ -26,6 +26,8 @@ using steady = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::milliseconds early_end{250};
+/// tmux on a busy machine takes that long to show what a program has said last.
+constexpr std::chrono::milliseconds time_to_draw{500};
 constexpr std::chrono::milliseconds between_looks{20};
 
 /// An argument that tmux surely takes; longer prompts go through a file.
@@ -161,12 +163,13 @@ placed_pane place(effects& fx, const launch_wishes& wishes, const pane_command& 
 /// What a dead pane shows. tmux may draw the last of it a moment later.
 std::string last_words_on(const tmux& terminal, const std::string& pane_id) {
   std::string screen;
-  for (int i = 0; i < 3; ++i) {
+  auto end = steady::now() + time_to_draw;
+  do {
     screen = condensed(terminal.capture(pane_id, {60}));
     if (!screen.empty() && !screen.starts_with("Pane is dead"))
       break;
     std::this_thread::sleep_for(between_looks);
-  }
+  } while (steady::now() < end);
   return screen;
 }
 
