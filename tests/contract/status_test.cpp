@@ -171,6 +171,8 @@ TEST_CASE_METHOD(shown_state, "status tells of a silent session's lock that othe
   auto& server = start();
   server.ask("lock.acquire",
              {{"scope_type", "prefix"}, {"scope_path", "src"}, {"owner_session", "1"}});
+  // The request was a sign of life, which nobody waits for.
+  eventually("it is noted", [&] { return status()["sessions"][0]["status"] != "suspended"; });
   sql("UPDATE sessions SET status = 'suspended'");
   CHECK(problem_kinds().empty());
   server.request("lock.acquire", {{"scope_type", "file"},
