@@ -15,6 +15,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -43,7 +44,10 @@ inline bool eventually(const std::function<bool()>& condition) {
 
 inline std::string text_of(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
+  // Of a process that ends meanwhile it cannot be read to its end; that is no exception here.
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
 }
 
 /// Nobody may be in a hurry to reap it.
