@@ -444,6 +444,7 @@ TEST_CASE_METHOD(threads, "thread.child.spawn leaves no pane of a program that e
                                               {"/no/such/program", "/no/such/program"},
                                               {"exit 3", "3"}}));
   auto error = error_of("thread.child.spawn", of_child(command));
+  INFO(error);
   CHECK(error["code"] == "unavailable");
   CHECK(error["message"].get<std::string>().find(what) != std::string::npos);
   auto rows = children();
