@@ -1,5 +1,6 @@
 #include "config/supervisor_config.hpp"
 
+#include "config/located_json.hpp"
 #include "io/files.hpp"
 #include "io/git_layout.hpp"
 #include "io/json_text.hpp"
@@ -21,168 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t longest_config = 1U << 20;
-constexpr std::size_t longest_name = 64;
 constexpr std::string_view name_letters =
   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-constexpr auto name_pattern = R"(^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$)";
-
-// -- JSON that knows its lines ----------------------------------------------------------------
-
-/// Where something stands in a text.
-struct place {
-  std::size_t line = 1;
-  std::size_t byte = 0;
-};
-
-/// A value and where it is. Members keep their order, also those of the same name.
-struct located {
-  json value; ///< of objects and arrays without what is in them
-  place at;
-  std::string key; ///< of a member
-  place key_at;
-  std::vector<located> parts;
-};
-
-/// Goes over a text and keeps book of how far the parser is.
-class followed_text {
-public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  followed_text(const char* at, place& read) : at_{at}, read_{&read} {}
-
-  reference operator*() const { return *at_; }
-  bool operator==(const followed_text& other) const { return at_ == other.at_; }
-
-  // The line of what comes last does not count yet: behind a number the parser reads one further.
-  followed_text& operator++() {
-    if (read_->byte > 0 && at_[-1] == '\n')
-      ++read_->line;
-    ++read_->byte;
-    ++at_;
-    return *this;
-  }
-
-private:
-  const char* at_;
-  place* read_;
-};
-
-/// The parser's words without its number, its line and all but the end of what it has just read.
-std::string parser_words(std::string_view what) {
-  constexpr std::string_view last_read = "; last read: '";
-  constexpr std::size_t most = 40;
-  auto from = what.find(" - ");
-  std::string words{from == std::string_view::npos ? what.substr(what.find("] ") + 2)
-                                                   : what.substr(from + 3)};
-  if (auto begin = words.find(last_read); begin != std::string::npos) {
-    begin += last_read.size();
-    auto end = std::min(words.rfind("'; expected "), words.size() - 1);
-    auto shown = std::min(most, end - begin);
-    std::string near;
-    encode_text(near, std::string_view{words}.substr(end - shown, shown));
-    words.replace(begin - 1, end + 2 - begin, near);
-  }
-  for (std::string_view close : {"; expected '}'", "; expected ']'"})
-    if (words.ends_with(close))
-      words.insert(words.size() - 3, "',' or ");
-  if (words == "unexpected '}'; expected string literal"
-      || words == "unexpected ']'; expected '[', '{', or a literal")
-    words += "; is there a comma too many before it?";
-  return std::string{beginning_of(words, 300)};
-}
-
-/// Makes a `located` of what the parser finds.
-class builder : public nlohmann::json_sax<json> {
-public:
-  explicit builder(const place& read) : read_{read} {}
-
-  located root;
-  std::string failure; ///< empty: none
-
-  bool null() override { return add(nullptr); }
-  bool boolean(bool value) override { return add(value); }
-  bool number_integer(number_integer_t value) override { return add(value); }
-  bool number_unsigned(number_unsigned_t value) override { return add(value); }
-  bool number_float(number_float_t value, const string_t& /*text*/) override { return add(value); }
-  bool string(string_t& value) override { return add(std::move(value)); }
-  bool binary(binary_t& /*value*/) override { return false; }
-
-  bool key(string_t& value) override {
-    key_ = std::move(value);
-    key_at_ = read_;
-    return true;
-  }
-
-  bool start_object(std::size_t /*size*/) override { return open(json::object()); }
-  bool start_array(std::size_t /*size*/) override { return open(json::array()); }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-
-  bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
-                   const nlohmann::detail::exception& e) override {
-    failure = "not valid JSON: " + parser_words(e.what());
-    return false;
-  }
-
-private:
-  located& put(json value) {
-    auto& made = open_.empty() ? root : open_.back()->parts.emplace_back();
-    made.value = std::move(value);
-    made.at = read_;
-    if (!open_.empty() && open_.back()->value.is_object()) {
-      made.key = std::exchange(key_, {});
-      made.key_at = key_at_;
-    }
-    return made;
-  }
-
-  bool add(json value) {
-    put(std::move(value));
-    return true;
-  }
-
-  bool open(json value) {
-    if (open_.size() == deepest_json) {
-      failure = fmt::format("nested deeper than {} levels", deepest_json);
-      return false;
-    }
-    open_.push_back(&put(std::move(value)));
-    return true;
-  }
-
-  bool close() {
-    open_.pop_back();
-    return true;
-  }
-
-  const place& read_;
-  std::vector<located*> open_; ///< outermost first; only the last one's parts grow
-  std::string key_;
-  place key_at_;
-};
-
-const located* part_of(const located& object, std::string_view key) {
-  for (const auto& part : object.parts)
-    if (object.value.is_object() && part.key == key)
-      return &part;
-  return nullptr;
-}
-
-json plain(const located& from) {
-  auto made = from.value;
-  for (const auto& part : from.parts)
-    if (made.is_object())
-      made[part.key] = plain(part);
-    else
-      made.push_back(plain(part));
-  return made;
-}
-
-// -- What is wrong with it --------------------------------------------------------------------
 
 /// A key that nobody knows is quoted where it could be taken for something else.
 std::string below(const std::string& path, std::string_view key) {
@@ -265,7 +106,7 @@ public:
   void read();
 
 private:
-  void report(place at, std::string key, std::string message) {
+  void report(text_place at, std::string key, std::string message) {
     findings_.push_back({at.byte, false, {at.line, std::move(key), std::move(message)}});
   }
 
@@ -282,7 +123,7 @@ private:
   fs::path file_;
   located root_;
   std::vector<finding> findings_;
-  std::map<std::string, place> names_;
+  std::map<std::string, text_place> names_;
   std::vector<named_repository> repositories_;
 };
 
@@ -382,9 +223,10 @@ void examination::check_name(const located& name, const std::string& key) {
     report(name.at, key,
            fmt::format("may have letters, digits, '.', '_' and '-' and be neither . nor .., not {}",
                        quoted));
-  } else if (text->size() > longest_name) {
-    report(name.at, key,
-           fmt::format("must have at most {} bytes, not {}", longest_name, text->size()));
+  } else if (text->size() > longest_repository_name) {
+    report(
+      name.at, key,
+      fmt::format("must have at most {} bytes, not {}", longest_repository_name, text->size()));
   }
   auto [first, is_first] = names_.try_emplace(*text, name.at);
   if (!is_first)
@@ -435,13 +277,9 @@ void examination::read() {
   auto text = read_file(file_, longest_config);
   if (!text)
     throw std::runtime_error{fmt::format("{} does not exist", file_.string())};
-  place read;
-  builder made{read};
-  json::sax_parse(followed_text{text->data(), read},
-                  followed_text{text->data() + text->size(), read}, &made,
-                  json::input_format_t::json, true, /*ignore_comments=*/true);
+  auto made = read_located(*text);
   if (!made.failure.empty())
-    return report(read, {}, made.failure);
+    return report(made.failed_at, {}, made.failure);
   root_ = std::move(made.root);
   check_object(root_, shape_of<supervisor_config>(), {});
   check_repositories();
@@ -472,57 +310,6 @@ std::string in_one_line(const fs::path& file, const config_problem& problem) {
   return text + ": " + problem.message;
 }
 
-// -- Schemas ----------------------------------------------------------------------------------
-
-using ordered_json = nlohmann::ordered_json;
-
-ordered_json in_order(const json& schema, const record_shape& shape);
-
-/// What `schema_of` does not say of a field, or says too much: the members of an object tell their
-/// defaults themselves, and an empty text is none.
-ordered_json in_order(const json& schema, const field& f) {
-  ordered_json made;
-  for (auto key : {"description", "type", "enum", "minimum", "maximum", "default"})
-    if (auto found = schema.find(key); found != schema.end())
-      made[key] = *found;
-  const ordered_json empty_text = "";
-  if (f.type->what == kind::object || made.value("default", ordered_json()) == empty_text)
-    made.erase("default");
-  if (f.type->what == kind::text && (f.is_name || f.required))
-    made["minLength"] = 1;
-  if (f.type->what == kind::object)
-    made.update(in_order(schema, f.type->shape()));
-  if (f.type->what == kind::list)
-    made["items"] = f.type->element->what == kind::object
-                      ? in_order(schema["items"], f.type->element->shape())
-                      : ordered_json(schema["items"]);
-  return made;
-}
-
-/// The schema with the fields in the order of their list.
-ordered_json in_order(const json& schema, const record_shape& shape) {
-  ordered_json made{{"type", "object"}};
-  for (const auto& f : shape.fields)
-    made["properties"][std::string{f.name}] =
-      in_order(schema["properties"][std::string{f.name}], f);
-  for (auto key : {"required", "additionalProperties"})
-    if (auto found = schema.find(key); found != schema.end())
-      made[key] = *found;
-  return made;
-}
-
-template <record Config>
-ordered_json config_schema(std::string_view title, std::string_view description) {
-  ordered_json made{
-    {"$schema", "https://json-schema.org/draft/2020-12/schema"},
-    {"title", title},
-    {"description", description},
-  };
-  const auto& shape = shape_of<Config>();
-  made.update(in_order(schema_of(shape, schema_use::parameters), shape));
-  return made;
-}
-
 } // namespace
 
 std::vector<config_problem> check_supervisor_config(const fs::path& file) {
@@ -543,21 +330,6 @@ supervision read_supervisor_config(const fs::path& file) {
   return examined.result();
 }
 
-nlohmann::ordered_json supervisor_config_schema() {
-  auto schema = config_schema<supervisor_config>(
-    "codex-orchestrator supervise --config FILE",
-    "The repositories that a supervisor looks after. JSON with comments.");
-  auto& name = schema["properties"]["repositories"]["items"]["properties"]["name"];
-  name["maxLength"] = longest_name;
-  name["pattern"] = name_pattern;
-  return schema;
-}
-
-nlohmann::ordered_json repository_config_schema() {
-  return config_schema<repository_config>(".codex-orch/config.json of a repository",
-                                          "Settings of one repository. JSON with comments.");
-}
-
 int print_config_check(const fs::path& file) {
   try {
     examination examined{file};
@@ -574,20 +346,6 @@ int print_config_check(const fs::path& file) {
     std::cout << e.what() << "\n";
     return 1;
   }
-}
-
-int print_config_schema(std::string_view which) {
-  if (which == "supervisor")
-    std::cout << supervisor_config_schema().dump(2) << "\n";
-  else if (which == "repository")
-    std::cout << repository_config_schema().dump(2) << "\n";
-  else {
-    std::cerr << fmt::format("codex-orchestrator: unknown schema {}; known are supervisor and "
-                             "repository\n",
-                             which);
-    return 1;
-  }
-  return 0;
 }
 
 } // namespace orch

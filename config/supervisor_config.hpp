@@ -3,10 +3,12 @@
 #include "config/config.hpp"
 
 #include <filesystem>
-#include <string_view>
 #include <vector>
 
 namespace orch {
+
+/// The longest name of a repository, in bytes.
+inline constexpr std::size_t longest_repository_name = 64;
 
 /// A repository that a supervisor looks after, as its config file names it.
 struct supervised_repository {
@@ -69,15 +71,8 @@ std::vector<config_problem> check_supervisor_config(const std::filesystem::path&
 /// where no repository is found is none, so that the other repositories are looked after.
 supervision read_supervisor_config(const std::filesystem::path& file);
 
-/// The JSON Schemas of both config files, made from the same field lists; they are kept in config/.
-nlohmann::ordered_json supervisor_config_schema();
-nlohmann::ordered_json repository_config_schema();
-
 /// `config check`: prints "FILE:LINE: KEY: message" for each problem, or that the file is fine.
 /// Returns the exit status, 0 or 1. Does not throw.
 int print_config_check(const std::filesystem::path& file);
-
-/// `config schema`: prints the schema of "supervisor" or "repository". Returns the exit status.
-int print_config_schema(std::string_view which);
 
 } // namespace orch

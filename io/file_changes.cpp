@@ -55,16 +55,6 @@ void remove_leftovers(const fs::path& target) {
   }
 }
 
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    auto count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno != EINTR)
-      return false;
-    text.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
-  }
-  return true;
-}
-
 /// A text on disk beside the file that it is to replace; gone with this object.
 class prepared_file {
 public:

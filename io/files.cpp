@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,17 +26,22 @@ constexpr std::string_view mirror_head = "# codex-orchestrator: ";
                       {{"path", path.string()}}};
 }
 
-bool write_all(int fd, const std::string& text) {
-  for (std::size_t at = 0; at < text.size();) {
-    auto count = ::write(fd, text.data() + at, text.size() - at);
-    if (count < 0 && errno != EINTR)
+} // namespace
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    auto count = ::write(fd, text.data(), text.size());
+    if (count >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN) {
+      pollfd reader{fd, POLLOUT, 0};
+      ::poll(&reader, 1, -1);
+    } else if (errno != EINTR) {
       return false;
-    at += count > 0 ? static_cast<std::size_t>(count) : 0;
+    }
   }
   return true;
 }
-
-} // namespace
 
 void replace_file(const std::filesystem::path& path, const std::string& text) {
   std::error_code failed;

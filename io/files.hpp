@@ -4,8 +4,13 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace orch {
+
+/// Writes all of it, and waits where the reader of a non-blocking `fd` is slow. False, with
+/// `errno`, if it cannot; what was written until then stays.
+bool write_all(int fd, std::string_view text);
 
 /// Writes `path` by a temporary file and a rename, so that readers see the old text or the new one
 /// and never half of it. Missing parents are made. Throws `request_error` (unavailable).

@@ -1,5 +1,6 @@
 #include "io/git_files.hpp"
 
+#include "io/files.hpp"
 #include "io/git_layout.hpp"
 #include "messages/error.hpp"
 
@@ -50,16 +51,6 @@ bool has_line(std::string_view text, std::string_view wanted) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return false;
-}
-
-bool write_all(int file, std::string_view text) {
-  while (!text.empty()) {
-    auto written = ::write(file, text.data(), text.size());
-    if (written < 0 && errno != EINTR)
-      return false;
-    text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
-  }
-  return true;
 }
 
 /// Gives `file` this content in one step, and the mode it has already.

@@ -1,3 +1,4 @@
+#include "config/config_schema.hpp"
 #include "config/supervisor_config.hpp"
 #include "io/hook.hpp"
 #include "io/install.hpp"

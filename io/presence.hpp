@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <vector>
 
 namespace orch {
 
@@ -40,5 +42,9 @@ private:
   int children_;
   int64_t id_ = 0;
 };
+
+/// The ids of all that live, servers and clients, asked without locking or making anything.
+/// Nothing: that cannot be told.
+std::optional<std::vector<int64_t>> living_servers(const std::filesystem::path& file);
 
 } // namespace orch

@@ -1,5 +1,6 @@
 #include "io/server.hpp"
 
+#include "io/files.hpp"
 #include "io/relay.hpp"
 #include "io/stopping.hpp"
 
@@ -78,12 +79,7 @@ int print_answer(const nlohmann::ordered_json& answer) {
   auto failed = answer.contains("error");
   auto text =
     (failed ? nlohmann::ordered_json{{"error", answer["error"]}} : answer["result"]).dump(2) + "\n";
-  for (std::string_view rest = text; !rest.empty();) {
-    auto count = ::write(protocol_output(), rest.data(), rest.size());
-    if (count < 0 && errno != EINTR)
-      break;
-    rest.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
-  }
+  write_all(protocol_output(), text); // nobody to tell if it cannot
   return failed ? 1 : 0;
 }
 
