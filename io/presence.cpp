@@ -16,11 +16,11 @@ namespace orch {
 
 namespace {
 
-int open_file(const std::filesystem::path& file) {
-  auto fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0)
+descriptor open_file(const std::filesystem::path& file) {
+  descriptor opened{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  if (!opened.open())
     throw std::system_error{errno, std::generic_category(), file.string()};
-  return fd;
+  return opened;
 }
 
 /// Open file description locks: unlike POSIX locks they do not vanish when some other descriptor
@@ -34,9 +34,9 @@ struct flock lock_on_byte(int64_t byte, short type) {
   return lock;
 }
 
-bool take(int fd, int64_t byte) {
+bool take(const descriptor& file, int64_t byte) {
   auto lock = lock_on_byte(byte, F_WRLCK);
-  return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
+  return ::fcntl(file.number(), F_OFD_SETLK, &lock) == 0;
 }
 
 /// All bytes of the file that somebody has locked, each once.
@@ -78,24 +78,19 @@ presence::presence(const std::filesystem::path& file, of whom)
   take(children_, 2 * id_ + 1);
 }
 
-presence::~presence() {
-  ::close(children_);
-  ::close(own_);
-}
-
 bool presence::alive(int64_t server) const {
   if (server == id_)
     return true;
   auto lock = lock_on_byte(2 * server, F_WRLCK);
   // If the kernel cannot say, the careful answer is that it lives.
-  return ::fcntl(children_, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+  return ::fcntl(children_.number(), F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 bool presence::children_ended(int64_t server, std::chrono::milliseconds patience) const {
   auto deadline = std::chrono::steady_clock::now() + patience;
   do {
     auto lock = lock_on_byte(2 * server + 1, F_WRLCK);
-    if (::fcntl(own_, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK)
+    if (::fcntl(own_.number(), F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK)
       return true;
     // The kernel has no wait for a lock with an end; this happens once after a crash.
     std::this_thread::sleep_for(std::chrono::milliseconds{10});

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "io/descriptor.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -19,9 +21,6 @@ public:
 
   /// Creates the file if it is missing. Throws `std::system_error`.
   explicit presence(const std::filesystem::path& file, of whom = of::server);
-  ~presence();
-  presence(const presence&) = delete;
-  presence& operator=(const presence&) = delete;
 
   /// This server's id: positive, below 2^61; odd for a client.
   int64_t id() const { return id_; }
@@ -35,11 +34,11 @@ public:
   bool children_ended(int64_t server, std::chrono::milliseconds patience) const;
 
   /// What child programs are to inherit.
-  int children_descriptor() const { return children_; }
+  int children_descriptor() const { return children_.number(); }
 
 private:
-  int own_;
-  int children_;
+  descriptor own_;
+  descriptor children_;
   int64_t id_ = 0;
 };
 

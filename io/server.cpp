@@ -1,5 +1,6 @@
 #include "io/server.hpp"
 
+#include "io/descriptor.hpp"
 #include "io/files.hpp"
 #include "io/relay.hpp"
 #include "io/stopping.hpp"
@@ -51,10 +52,10 @@ int serve(const serve_options& given) {
       watchdog.emplace(time_to_stop);
     };
     auto signals = stop_signals();
-    auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    loop->watch(signal_fd, POLLIN, [&](short) {
+    descriptor signal_fd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
+    loop->watch(signal_fd.number(), POLLIN, [&](short) {
       signalfd_siginfo info{};
-      [[maybe_unused]] auto ignored = ::read(signal_fd, &info, sizeof info);
+      [[maybe_unused]] auto ignored = ::read(signal_fd.number(), &info, sizeof info);
       client.stop();
       end_in_time();
     });
@@ -64,8 +65,7 @@ int serve(const serve_options& given) {
                 if (client.ending())
                   end_in_time();
               });
-    loop->unwatch(signal_fd);
-    ::close(signal_fd);
+    loop->unwatch(signal_fd.number());
     client.rethrow_failure();
   }
   loop->close();

@@ -1,6 +1,7 @@
 #include "io/supervisor.hpp"
 
 #include "config/supervisor_config.hpp"
+#include "io/descriptor.hpp"
 #include "io/log.hpp"
 #include "io/repository_host.hpp"
 #include "io/stopping.hpp"
@@ -49,13 +50,12 @@ void run_board(caf::actor_system& system, event_loop& loop, const supervise_opti
   switchboard board{system, loop, options.connection};
   std::optional<stop_watchdog> watchdog;
   auto signals = stop_signals();
-  auto signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-  loop.watch(signal_fd, POLLIN,
-             [&](short) { take_signals(signal_fd, board, options.config, watchdog); });
+  descriptor signal_fd{::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
+  loop.watch(signal_fd.number(), POLLIN,
+             [&](short) { take_signals(signal_fd.number(), board, options.config, watchdog); });
   board.use(wanted);
   loop.run([&] { return board.ended(); }, [&](bool idle) { board.run_round(idle); });
-  loop.unwatch(signal_fd);
-  ::close(signal_fd);
+  loop.unwatch(signal_fd.number());
 }
 
 } // namespace
