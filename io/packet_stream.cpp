@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <exception>
+#include <utility>
 
 namespace orch {
 
@@ -26,9 +27,15 @@ void packet_stream::send(packet::kind what, uint64_t number, uint64_t place,
   out_.add(packet_);
 }
 
-void packet_stream::end_writing() {
+void packet_stream::flush() {
   out_.flush();
-  ::shutdown(socket_.number(), SHUT_WR);
+  if (out_.empty() && std::exchange(ends_writing_, false))
+    ::shutdown(socket_.number(), SHUT_WR);
+}
+
+void packet_stream::end_writing() {
+  ends_writing_ = true;
+  flush();
 }
 
 void packet_stream::read(std::string_view bytes) {

@@ -21,7 +21,7 @@ public:
   void want(bool more) { in_.want(more); }
 
   /// Once a round: writes what can be written.
-  void flush() { out_.flush(); }
+  void flush();
 
   /// Tells the other side, once all is written, that no more will come.
   void end_writing();
@@ -41,6 +41,7 @@ private:
   packet_splitter splitter_;
   std::string packet_; ///< being written
   bool lost_ = false;
+  bool ends_writing_ = false; ///< when all is written
   output out_;
   input in_;
 };
