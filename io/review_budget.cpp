@@ -7,25 +7,33 @@ void review_budget::set_most(int64_t most) {
   most_ = most;
 }
 
-void review_budget::note_running(const std::string& repository, int64_t running) {
+review_budget::member review_budget::join() {
   std::lock_guard lock{guard_};
-  running_[repository] = running;
+  running_.emplace(++last_, 0);
+  return last_;
 }
 
-bool review_budget::take(const std::string& repository) {
+void review_budget::leave(member who) {
   std::lock_guard lock{guard_};
+  running_.erase(who);
+}
+
+void review_budget::note_running(member who, int64_t running) {
+  std::lock_guard lock{guard_};
+  if (auto found = running_.find(who); found != running_.end())
+    found->second = running;
+}
+
+bool review_budget::take(member who) {
+  std::lock_guard lock{guard_};
+  auto found = running_.find(who);
   int64_t all = 0;
-  for (const auto& [name, count] : running_)
+  for (const auto& [other, count] : running_)
     all += count;
-  if (all >= most_)
+  if (found == running_.end() || all >= most_)
     return false;
-  ++running_[repository];
+  ++found->second;
   return true;
-}
-
-void review_budget::forget(const std::string& repository) {
-  std::lock_guard lock{guard_};
-  running_.erase(repository);
 }
 
 } // namespace orch

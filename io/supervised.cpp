@@ -51,6 +51,7 @@ void supervised::stop() {
 }
 
 void supervised::run(caf::actor_system& system, const connection_options& options) {
+  reviews_ = budget_->join();
   try {
     repository_host host{system, loop_};
     posted_.run_on(*loop_);
@@ -62,7 +63,7 @@ void supervised::run(caf::actor_system& system, const connection_options& option
   }
   posted_.stop(*loop_);
   loop_->close();
-  budget_->forget(target_.name);
+  budget_->leave(reviews_);
   tell(true);
   ended_ = true;
   to_.answers({});
@@ -91,10 +92,10 @@ void supervised::serve(repository_host& host, const connection_options& options)
     }
     auto& parts = files->actors.parts;
     auto loops = loop_host{files->config.loops, files->config.reviews};
-    loops.note_reviews = [budget = budget_, name = target_.name](int64_t running) {
-      budget->note_running(name, running);
+    loops.note_reviews = [budget = budget_, who = reviews_](int64_t running) {
+      budget->note_running(who, running);
     };
-    loops.take_review_slot = [budget = budget_, name = target_.name] { return budget->take(name); };
+    loops.take_review_slot = [budget = budget_, who = reviews_] { return budget->take(who); };
     parts.loops = std::make_shared<const loop_host>(std::move(loops));
     host.attach(files->actors);
     bridges.emplace(host, *loop_, files->around->state_dir, files->around->alive, options);
@@ -107,7 +108,7 @@ void supervised::serve(repository_host& host, const connection_options& options)
                  loop_->wake_at(door.next());
                parked_ = door.parked() || host.refusing();
                if (parked_)
-                 budget_->forget(target_.name);
+                 budget_->leave(reviews_);
                if (stopping_ && !std::exchange(told_to_stop, true)) {
                  client->stop_waiting();
                  loop_->set_deadline(steady::now() + time_to_stop);

@@ -84,6 +84,7 @@ private:
 
   supervision_target target_;
   std::shared_ptr<review_budget> budget_;
+  review_budget::member reviews_ = 0; ///< this repository there
   callbacks to_;
   posted_work posted_;
   std::shared_ptr<event_loop> loop_;
