@@ -248,11 +248,13 @@ void relay::mind_own_actors() {
 }
 
 bool relay::has_opened() {
+  if (opening_)
+    return false; // the door is the other thread's
   auto expected = !options_.connection.no_repository;
   if (expected && !files_ && !door_->parked()) {
-    if (!opening_ && door_->is_due())
+    if (door_->is_due())
       open_in_background(false);
-    if (!opening_)
+    else
       loop_->wake_at(door_->next());
     return false;
   }
