@@ -24,8 +24,6 @@ bridged_client::bridged_client(repository_host& host, event_loop& loop, descript
 
 bridged_client::~bridged_client() {
   *alive_here_ = false;
-  if (client_)
-    host_.forget(*client_);
 }
 
 void bridged_client::run_round(bool idle) {

@@ -55,7 +55,7 @@ private:
   std::function<bool(int64_t)> alive_;
   connection_options options_;
   packet_stream stream_;
-  std::unique_ptr<connection> client_; ///< once it has been greeted
+  repository_host::hosted_client client_; ///< once it has been greeted
   bool leaving_ = false;
   bool cut_ = false;   ///< the bridge is gone
   bool ended_ = false; ///< and has said so

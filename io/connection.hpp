@@ -43,7 +43,6 @@ public:
   };
 
   connection(caf::event_based_actor* self, connection_options options, sink out);
-  ~connection();
 
   /// The ways to the owners; null while they are being restarted, or `parked` says why they are
   /// not.
@@ -70,8 +69,8 @@ public:
   /// Nothing that was started is still on its way.
   bool has_left() const { return running_ == 0 && waiting_.empty(); }
 
-  /// From now on answers that still come are dropped. Any thread may run their callbacks then.
-  void abandon() { *alive_ = false; }
+  /// Answers that still come are dropped. Any thread may run their callbacks then.
+  ~connection();
 
   /// Does somebody who waits want to hear of it?
   bool wants_progress() const;

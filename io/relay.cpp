@@ -344,8 +344,6 @@ void relay::use_own_actors() {
 }
 
 void relay::close_own_actors() {
-  if (own_)
-    host_->forget(*own_);
   own_.reset();
   host_.reset();
   files_.reset();

@@ -123,7 +123,7 @@ private:
   std::unique_ptr<reopening> door_;
   std::optional<workspace_files> files_;
   std::unique_ptr<repository_host> host_;
-  std::unique_ptr<connection> own_; ///< the client, when actors of our own answer it
+  repository_host::hosted_client own_; ///< the client, when actors of our own answer it
 
   bool stopping_ = false;
   bool nobody_reads_ = false;

@@ -39,8 +39,6 @@ repository_host::~repository_host() {
     caf::anon_send(repository_, stop_repository{});
   caf::anon_send_exit(self_, caf::exit_reason::user_shutdown);
   *alive_ = false;
-  for (auto client : clients_)
-    client->abandon();
 }
 
 void repository_host::attach(const repository_options& options) {
@@ -55,16 +53,17 @@ void repository_host::refuse_all(const std::string& why) {
     client->use(nullptr, why);
 }
 
-std::unique_ptr<connection> repository_host::connect(const connection_options& options,
-                                                     connection::sink out) {
-  auto client = std::make_unique<connection>(actor_pointer(), options, std::move(out));
+repository_host::hosted_client repository_host::connect(const connection_options& options,
+                                                        connection::sink out) {
+  hosted_client client{new connection{actor_pointer(), options, std::move(out)}, {this}};
   client->use(table_, why_not_);
   clients_.push_back(client.get());
   return client;
 }
 
-void repository_host::forget(const connection& client) {
-  std::erase(clients_, &client);
+void repository_host::parting::operator()(connection* client) const {
+  std::erase(from->clients_, client);
+  delete client;
 }
 
 void repository_host::end_connection_then(int64_t server, const std::function<void()>& then) {

@@ -34,11 +34,15 @@ public:
   /// Requests are answered `unavailable`, and why, until a repository is attached.
   void refuse_all(const std::string& why);
 
-  /// A new client, which is this host's as long as the result lives; it must not outlive the host.
-  std::unique_ptr<connection> connect(const connection_options& options, connection::sink out);
+  /// Ends a client, which the host then knows no more.
+  struct parting {
+    repository_host* from = nullptr;
+    void operator()(connection* client) const;
+  };
+  using hosted_client = std::unique_ptr<connection, parting>;
 
-  /// To be called before a client of `connect` ends.
-  void forget(const connection& client);
+  /// A new client, which is this host's as long as the result lives; it must not outlive the host.
+  hosted_client connect(const connection_options& options, connection::sink out);
 
   /// Suspends the sessions that a connection has kept alive (`connection_options::server`); `then`
   /// runs when that is on disk or cannot be done.

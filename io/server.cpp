@@ -102,7 +102,6 @@ std::string answer_once(caf::actor_system& system, const std::shared_ptr<event_l
               client->take({read_envelope(
                 json{{"id", 1}, {"method", method}, {"params", json::parse(params)}}.dump())});
             });
-  host.forget(*client);
   return answer;
 }
 

@@ -127,8 +127,6 @@ void supervised::serve(repository_host& host, const connection_options& options)
                    && !std::exchange(end_asked, true))
                  host.end_connection_then(options.server, [&] { finished = true; });
              });
-  bridges.reset();
-  host.forget(*client);
 }
 
 void supervised::begin_messages(connection& client) {
