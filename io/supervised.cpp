@@ -7,6 +7,8 @@
 #include "io/repository_host.hpp"
 #include "io/stopping.hpp"
 
+#include <fmt/format.h>
+
 namespace orch {
 
 namespace {
@@ -57,8 +59,10 @@ void supervised::run(caf::actor_system& system, const connection_options& option
     posted_.run_on(*loop_);
     serve(host, options);
   } catch (const std::exception& e) {
-    log_error("repository {} is stopped until the supervisor is told to reload (SIGHUP): {}",
-              target_.name, e.what());
+    why_ended_ =
+      fmt::format("repository {} is stopped until the supervisor is told to reload (SIGHUP): {}",
+                  target_.name, e.what());
+    log_error("{}", why_ended_);
     parked_ = true;
   }
   posted_.stop(*loop_);

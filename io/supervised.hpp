@@ -66,7 +66,11 @@ public:
   /// Any thread: it ends when what was sent has been answered, or after 4.5 s.
   void stop();
 
+  /// Has its thread nothing more to do? By itself it ends only when it fails.
   bool ended() const { return ended_; }
+
+  /// What failed, if it has ended by itself; not before that.
+  const std::string& why_ended() const { return why_ended_; }
 
   /// Has it been stopped for good by its failures?
   bool parked() const { return parked_; }
@@ -96,6 +100,7 @@ private:
   std::atomic<std::size_t> backlog_bytes_ = 0;
   std::atomic<std::chrono::steady_clock::time_point> last_begun_{};
   bool stopping_ = false;
+  std::string why_ended_; ///< set before `ended_`
   std::atomic<bool> ended_ = false;
   std::atomic<bool> parked_ = false;
   std::thread thread_;

@@ -44,6 +44,7 @@ void switchboard::use(const supervision& wanted) {
       continue;
     try {
       here.repository = start(target);
+      here.failed = false;
     } catch (const std::exception& e) {
       log_error("repository {} cannot be looked after until the next reload (SIGHUP): {}",
                 target.name, e.what());
@@ -68,10 +69,19 @@ bool switchboard::ended() {
 }
 
 void switchboard::run_round(bool idle) {
-  for (const auto& one : leaving_)
-    if (one->ended() && posted_.empty())
-      refuse_what_is_left(*one);
-  leaving_.remove_if([this](const auto& one) { return one->ended() && posted_.empty(); });
+  // What it has answered comes first.
+  auto is_over = [this](const auto& one) { return one->ended() && posted_.empty(); };
+  leaving_.remove_if([&](const auto& one) {
+    if (!is_over(one))
+      return false;
+    refuse_what_is_left(*one);
+    return true;
+  });
+  for (auto& [name, here] : repositories_)
+    if (!here.failed && is_over(here.repository)) {
+      here.failed = true;
+      refuse_what_is_left(*here.repository);
+    }
   if (nobody_reads_)
     client_.stop();
   client_.flush(idle);
@@ -80,7 +90,7 @@ void switchboard::run_round(bool idle) {
   auto held_up = false;
   for (const auto& [name, here] : repositories_) {
     auto& one = *here.repository;
-    held_up = held_up || (one.backlog() >= long_backlog && one.gets_on());
+    held_up = held_up || (!one.ended() && one.backlog() >= long_backlog && one.gets_on());
     if (room && !had_room_)
       one.go_on();
   }
@@ -125,6 +135,10 @@ void switchboard::take(frame f) {
   auto& here = found->second;
   here.standing.note(asked, f.text);
   auto& one = *here.repository;
+  if (one.ended()) {
+    refuse(asked, from, {errc::unavailable, one.why_ended()});
+    return;
+  }
   if (one.backlog() >= longest_backlog || one.backlog_bytes() >= most_backlog_bytes) {
     refuse(asked, from,
            {errc::unavailable, fmt::format("repository {} has {} requests to begin; try again",
@@ -177,10 +191,12 @@ void switchboard::refuse_what_is_left(const supervised& ended) {
     const auto& [number, left] = entry;
     if (left.at != &ended)
       return false;
+    const auto& failed = ended.why_ended();
     refuse(left.asked, left.from,
            {errc::unavailable,
-            fmt::format("repository {} was stopped before this was answered; try again",
-                        left.repository)});
+            failed.empty() ? fmt::format(
+              "repository {} was stopped before this was answered; try again", left.repository)
+                           : failed});
     return true;
   });
 }

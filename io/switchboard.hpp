@@ -44,6 +44,7 @@ private:
   struct place {
     std::unique_ptr<supervised> repository;
     standing_messages standing;
+    bool failed = false; ///< it has ended by itself, and what was left is refused
   };
 
   std::unique_ptr<supervised> start(const supervision_target& target);

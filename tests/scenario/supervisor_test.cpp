@@ -69,6 +69,26 @@ TEST_CASE_METHOD(supervised_repositories,
   CHECK(answers("one"));
 }
 
+TEST_CASE_METHOD(supervised_repositories,
+                 "supervise: a repository that fails while it starts is refused until a reload",
+                 "[scenario][supervisor]") {
+  auto in_the_way = repository("three") / ".codex-orch" / "supervisor.lock";
+  std::filesystem::create_directories(in_the_way);
+  supervise();
+  // Whenever they come: before it fails, or after.
+  for (int i = 0; i < 3; ++i) {
+    auto error = call("three", "task.list")["error"];
+    CHECK(error["code"] == "unavailable");
+    CHECK(error["message"].get<std::string>().find("SIGHUP") != std::string::npos);
+    CHECK(answers("one"));
+  }
+  std::filesystem::remove(in_the_way);
+  running->kill(SIGHUP);
+  eventually("it has come back", [&] { return answers("three"); });
+  running->kill(SIGTERM);
+  CHECK(running->wait().code == 0);
+}
+
 TEST_CASE_METHOD(supervised_repositories, "supervise: a repository that appears later is found",
                  "[scenario][supervisor]") {
   std::filesystem::rename(repository("four"), base / "away");
