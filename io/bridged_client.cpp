@@ -32,7 +32,8 @@ void bridged_client::run_round(bool idle) {
   if (client_)
     client_->go_on();
   auto room = stream_.unsent() < most_unread_answers;
-  stream_.want(!leaving_ && room && (!client_ || client_->wants_input()));
+  // The bridge keeps to its window; what it says beside messages has to be heard even so.
+  stream_.want(!leaving_ && room);
   if (idle || stream_.unsent() >= worth_a_write)
     stream_.flush();
   if ((cut_ || (leaving_ && stream_.unsent() == 0)) && (!client_ || client_->has_left()))
@@ -100,6 +101,7 @@ void bridged_client::greet(const packet& p) {
   options_.epoch = hello.epoch;
   options_.profile = hello.profile;
   options_.most_bytes = static_cast<std::size_t>(hello.most_bytes);
+  options_.window = static_cast<std::size_t>(hello.window);
   options_.thread_id = hello.thread_id;
   host_.begin_epoch_then(hello.server, hello.epoch, [this, here = alive_here_](bool noted) {
     if (!*here || leaving_ || cut_)

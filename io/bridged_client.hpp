@@ -15,14 +15,15 @@ struct bridge_hello {
   int64_t server = 0;               ///< the bridge's process, as `presence` knows it
   std::string profile;              ///< of MCP tools
   int64_t most_bytes = 0;           ///< of one message
+  int64_t window = 0;               ///< messages that it sends and that are not answered, at most
   int64_t epoch = 0;                ///< `caller::epoch`
   std::optional<int64_t> thread_id; ///< of the agent that started the bridge
 
   field_list fields() {
     return {required("protocol", protocol),     required("version", version),
             required("server", server),         required("profile", profile),
-            required("most_bytes", most_bytes), required("epoch", epoch),
-            optional("thread_id", thread_id)};
+            required("most_bytes", most_bytes), required("window", window),
+            required("epoch", epoch),           optional("thread_id", thread_id)};
   }
 };
 

@@ -31,7 +31,7 @@ struct packet {
 };
 
 /// The number of this protocol; raised with each change of it.
-inline constexpr int64_t bridge_protocol = 1;
+inline constexpr int64_t bridge_protocol = 2;
 
 void append_packet(std::string& out, packet::kind what, uint64_t number, uint64_t place,
                    std::string_view text);

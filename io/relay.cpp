@@ -186,7 +186,8 @@ bool relay::try_bridge() {
   const auto& client = options_.connection;
   bridge_ = bridge::to(*loop_, state_dir_,
                        {bridge_protocol, ORCH_VERSION, client.server, client.profile,
-                        static_cast<int64_t>(client.most_bytes), ++epoch_, client.thread_id},
+                        static_cast<int64_t>(client.most_bytes),
+                        static_cast<int64_t>(client.window), ++epoch_, client.thread_id},
                        [this](const packet& p) { take_packet(p); });
   if (!bridge_)
     return false;

@@ -343,6 +343,21 @@ TEST_CASE_METHOD(bridged, "bridge: who waits for a lock gets it after the superv
   CHECK(waiters() == 0);
 }
 
+TEST_CASE_METHOD(bridged, "bridge: a client with a large window is heard while many wait",
+                 "[scenario][bridge]") {
+  constexpr int many = 300;
+  supervise_repo();
+  auto& client = *served.emplace_back(start_in(repo(), {"--log-level", "info", "--window", "600"}));
+  auto lock = client.ask("lock.acquire", lock_params("1"));
+  CHECK(crossings(client) == 1);
+  for (int i = 0; i < many; ++i)
+    client.request("lock.acquire", lock_params("2", 600));
+  eventually("all are in line", [&] { return waiters() == many; });
+  CHECK(client.ask("task.list")["tasks"].empty());
+  CHECK(all_bridged());
+  CHECK(client.errors().find("does not answer") == std::string::npos);
+}
+
 TEST_CASE_METHOD(bridged, "bridge: who waits goes on waiting when the configuration changes",
                  "[scenario][bridge]") {
   supervise_repo();
