@@ -136,10 +136,10 @@ void bridged_client::part() {
   if (!client_ || !cut_) {
     *gone_ = true;
   } else if (ended_) {
-    // The bridge waits until its sessions are known to have ended.
-    host_.end_connection_then(server, [this, here = alive_here_, gone = gone_] {
+    // The bridge waits until its sessions are known to have ended, and else sees to that itself.
+    host_.end_connection_then(server, [this, here = alive_here_, gone = gone_](bool noted) {
       *gone = true;
-      if (!*here)
+      if (!*here || !noted)
         return;
       stream_.send(packet::kind::end);
       stream_.flush();
@@ -149,7 +149,7 @@ void bridged_client::part() {
     *gone_ = true;
     host_.run_after(time_to_die, [&host = host_, alive = alive_, server] {
       if (!alive(server))
-        host.end_connection_then(server, [] {});
+        host.end_connection_then(server, [](bool) {});
     });
   }
 }

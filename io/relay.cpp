@@ -86,7 +86,8 @@ void relay::mind_end() {
     bridge_->end();
   } else if (host_ && host_->ready()) {
     end_asked_ = true;
-    host_->end_connection_then(options_.connection.server, [this] { finished_ = true; });
+    // What cannot be noted is found out when this process has ended.
+    host_->end_connection_then(options_.connection.server, [this](bool) { finished_ = true; });
   } else if (!answered_before_ && !opening_) {
     finished_ = true;
   }

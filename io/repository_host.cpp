@@ -66,32 +66,25 @@ void repository_host::parting::operator()(connection* client) const {
   delete client;
 }
 
-void repository_host::end_connection_then(int64_t server, const std::function<void()>& then) {
-  if (!table_) {
-    then();
-    return;
-  }
-  actor_pointer()
-    ->request(table_->sessions, caf::infinite, end_connection{server})
-    .then(
-      [then, alive = alive_](done) {
-        if (*alive)
-          then();
-      },
-      [then, alive = alive_](const caf::error&) {
-        if (*alive)
-          then();
-      });
+void repository_host::end_connection_then(int64_t server,
+                                          const std::function<void(bool noted)>& then) {
+  tell_sessions_then(end_connection{server}, then);
 }
 
 void repository_host::begin_epoch_then(int64_t server, int64_t epoch,
-                                       const std::function<void(bool)>& then) {
+                                       const std::function<void(bool noted)>& then) {
+  tell_sessions_then(begin_epoch{server, epoch}, then);
+}
+
+template <class News>
+void repository_host::tell_sessions_then(const News& news,
+                                         const std::function<void(bool noted)>& then) {
   if (!table_) {
     then(false);
     return;
   }
   actor_pointer()
-    ->request(table_->sessions, caf::infinite, begin_epoch{server, epoch})
+    ->request(table_->sessions, caf::infinite, news)
     .then(
       [then, alive = alive_](done) {
         if (*alive)

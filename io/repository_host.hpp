@@ -45,12 +45,12 @@ public:
   hosted_client connect(const connection_options& options, connection::sink out);
 
   /// Suspends the sessions that a connection has kept alive (`connection_options::server`); `then`
-  /// runs when that is on disk or cannot be done.
-  void end_connection_then(int64_t server, const std::function<void()>& then);
+  /// learns whether that is on disk.
+  void end_connection_then(int64_t server, const std::function<void(bool noted)>& then);
 
   /// From now on nothing is done any more for a client of an earlier epoch; `then` learns whether
   /// that is on disk.
-  void begin_epoch_then(int64_t server, int64_t epoch, const std::function<void(bool)>& then);
+  void begin_epoch_then(int64_t server, int64_t epoch, const std::function<void(bool noted)>& then);
 
   /// Can requests be answered, if only by a refusal?
   bool ready() const { return table_ != nullptr || !expects_repository_ || refusing_; }
@@ -65,6 +65,9 @@ public:
   void run_after(std::chrono::milliseconds delay, std::function<void()> then);
 
 private:
+  template <class News>
+  void tell_sessions_then(const News& news, const std::function<void(bool noted)>& then);
+
   caf::actor new_looped_actor();
   caf::event_based_actor* actor_pointer();
 

@@ -129,7 +129,7 @@ void supervised::serve(repository_host& host, const connection_options& options)
                tell(idle);
                if (stopping_ && client->idle() && input_.empty() && (!bridges || bridges->empty())
                    && !std::exchange(end_asked, true))
-                 host.end_connection_then(options.server, [&] { finished = true; });
+                 host.end_connection_then(options.server, [&](bool) { finished = true; });
              });
 }
 
