@@ -40,6 +40,8 @@ bridge_door::~bridge_door() {
 }
 
 void bridge_door::run_round(bool idle) {
+  if (host_.refusing())
+    close();
   if (!closed_ && deaf_) {
     if (steady::now() >= next_try_)
       try_to_listen();

@@ -33,7 +33,8 @@ public:
   bridge_door(const bridge_door&) = delete;
   bridge_door& operator=(const bridge_door&) = delete;
 
-  /// Once a round of the loop. `idle`: no actor has anything to do.
+  /// Once a round of the loop. `idle`: no actor has anything to do. Closes if the repository is
+  /// stopped for good here: those inside can still be answered by actors of their own.
   void run_round(bool idle);
 
   /// Lets nobody in any more and parts with those inside, once what they have begun is answered:

@@ -47,6 +47,8 @@ void connection::use(std::shared_ptr<const route_table> table, const std::string
   table_ = std::move(table);
   parked_ = parked;
   subscribed_.use(table_ ? table_->events : event_actor{});
+  if (!table_ && !parked_.empty() && options_.epoch != 0)
+    leave();
   start_what_may_start();
 }
 

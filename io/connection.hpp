@@ -45,7 +45,7 @@ public:
   connection(caf::event_based_actor* self, connection_options options, sink out);
 
   /// The ways to the owners; null while they are being restarted, or `parked` says why they are
-  /// not.
+  /// not. Then a client that may be answered elsewhere (`caller::epoch`) is not refused but left.
   void use(std::shared_ptr<const route_table> table, const std::string& parked = {});
 
   void take(incoming m);

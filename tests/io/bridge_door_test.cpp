@@ -89,6 +89,19 @@ struct door_fixture : state_fixture {
 
 } // namespace
 
+TEST_CASE_METHOD(door_fixture, "bridge door: closes when its repository is stopped for good",
+                 "[bridge]") {
+  const json wanted{{"scope_type", "file"}, {"scope_path", "a"}, {"owner_session", "1"}};
+  CHECK(ask("lock.acquire", wanted).contains("result"));
+  breaks = true;
+  CHECK(ask("lock.acquire", wanted)["error"]["code"] == "unavailable");
+  until("it may go elsewhere", [this] { return client->lost(); });
+  CHECK_FALSE(client->refused());
+  CHECK(host->refusing());
+  CHECK_FALSE(std::filesystem::exists(supervisor_socket(directory.path)));
+  until("nobody is inside", [this] { return door->empty(); });
+}
+
 TEST_CASE_METHOD(door_fixture, "bridge door: says only what is on disk of the end of a client",
                  "[bridge]") {
   SECTION("it is") {
@@ -102,4 +115,29 @@ TEST_CASE_METHOD(door_fixture, "bridge door: says only what is on disk of the en
     until("it is left alone", [this] { return client->lost(); });
     CHECK_FALSE(client->ended_well());
   }
+}
+
+TEST_CASE("a client that may be answered elsewhere is not refused for good", "[bridge]") {
+  system_config settings;
+  caf::actor_system system{settings};
+  auto loop = std::make_shared<event_loop>(system);
+  {
+    repository_host host{system, loop};
+    std::vector<std::string> said;
+    auto say = [&](const reply_address&, std::string_view line) { said.emplace_back(line); };
+    auto ask_in = [&](int64_t epoch) {
+      connection_options options;
+      options.epoch = epoch;
+      auto one = host.connect(options, {say, say});
+      host.refuse_all("it is stopped");
+      one->take({read_envelope(R"({"id":1,"method":"task.list"})")});
+      CHECK(one->has_left());
+    };
+    ask_in(1);
+    CHECK(said.empty());
+    ask_in(0);
+    REQUIRE(said.size() == 1);
+    CHECK(said.front().find("it is stopped") != std::string::npos);
+  }
+  loop->close();
 }
