@@ -6,6 +6,8 @@
 
 #include <caf/send.hpp>
 
+#include <algorithm>
+
 namespace orch {
 
 namespace {
@@ -17,7 +19,8 @@ constexpr std::chrono::seconds keep_alive_period{15}; // contract, section 3
 void start_keeping_alive(self_pointer self, const caller& from) {
   if (!from.lasting)
     return;
-  self->state.keeping_alive.insert(from.server);
+  auto& epoch = self->state.keeping_alive[from.server];
+  epoch = std::max(epoch, from.epoch);
   if (!std::exchange(self->state.ticking, true))
     self->delayed_send(self, keep_alive_period, keep_alive{});
 }
@@ -70,6 +73,12 @@ session_actor::behavior_type sessions(self_pointer self, tree parts) {
                                                          },
                                                          false});
     },
+    [=](leave_connection x) {
+      // It may have come back over another connection meanwhile.
+      std::erase_if(self->state.keeping_alive, [&](const auto& kept) {
+        return kept.first == x.server && kept.second <= x.epoch;
+      });
+    },
     [=](begin_epoch x) -> caf::result<done> {
       auto promise = self->make_response_promise<done>();
       return promise.delegate(parts.storage, transaction{[x](tx& t) {
@@ -79,11 +88,17 @@ session_actor::behavior_type sessions(self_pointer self, tree parts) {
                                                          false});
     },
     [=](keep_alive) {
-      const auto& kept = self->state.keeping_alive;
+      auto& kept = self->state.keeping_alive;
+      // What a client said last may have come after its end.
+      std::erase_if(
+        kept, [&](const auto& one) { return one.first != 0 && !parts.around->alive(one.first); });
       self->state.ticking = !kept.empty();
       if (kept.empty())
         return;
-      store_unasked(parts, [kept](tx& t) { keep_sessions_alive(t, kept); });
+      std::set<int64_t> servers;
+      for (const auto& [server, epoch] : kept)
+        servers.insert(server);
+      store_unasked(parts, [servers](tx& t) { keep_sessions_alive(t, servers); });
       self->delayed_send(self, keep_alive_period, keep_alive{});
     },
   };

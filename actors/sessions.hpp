@@ -4,7 +4,7 @@
 #include "actors/route.hpp"
 #include "messages/sessions.hpp"
 
-#include <set>
+#include <map>
 
 namespace orch {
 
@@ -19,6 +19,12 @@ struct end_connection {
   int64_t server = 0; ///< as its requests said (`caller::server`)
 };
 
+/// The connection ended, but not its client, which is answered elsewhere by now.
+struct leave_connection {
+  int64_t server = 0;
+  int64_t epoch = 0;
+};
+
 /// A client behind a bridge is answered by us from now on. Answered when that is on disk.
 struct begin_epoch {
   int64_t server = 0;
@@ -31,14 +37,15 @@ struct keep_alive {};
 /// Owns sessions, what they are at, and who takes over whose work.
 using session_actor =
   actor_for<session_methods::list, caf::reacts_to<sign_of_life>,
-            caf::replies_to<end_connection>::with<done>, caf::replies_to<begin_epoch>::with<done>,
-            caf::reacts_to<keep_alive>>;
+            caf::replies_to<end_connection>::with<done>, caf::reacts_to<leave_connection>,
+            caf::replies_to<begin_epoch>::with<done>, caf::reacts_to<keep_alive>>;
 
 struct session_state {
   session_state() = default;
 
-  std::set<int64_t> keeping_alive; ///< processes behind our connections
-  bool ticking = false;            ///< a `keep_alive` is on its way
+  /// Processes behind our connections (0: ours), and the epoch that each is answered in.
+  std::map<int64_t, int64_t> keeping_alive;
+  bool ticking = false; ///< a `keep_alive` is on its way
 };
 
 session_actor::behavior_type sessions(session_actor::stateful_pointer<session_state> self,
@@ -50,5 +57,6 @@ route_map routes(const session_actor& owner);
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::sign_of_life)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::end_connection)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::leave_connection)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::begin_epoch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(orch::keep_alive)

@@ -133,6 +133,8 @@ void bridged_client::part() {
   if (std::exchange(parted_, true))
     return;
   auto server = options_.server;
+  if (client_ && !ended_)
+    host_.leave_connection(server, options_.epoch);
   if (!client_ || !cut_) {
     *gone_ = true;
   } else if (ended_) {

@@ -71,6 +71,11 @@ void repository_host::end_connection_then(int64_t server,
   tell_sessions_then(end_connection{server}, then);
 }
 
+void repository_host::leave_connection(int64_t server, int64_t epoch) {
+  if (table_)
+    caf::anon_send(table_->sessions, orch::leave_connection{server, epoch});
+}
+
 void repository_host::begin_epoch_then(int64_t server, int64_t epoch,
                                        const std::function<void(bool noted)>& then) {
   tell_sessions_then(begin_epoch{server, epoch}, then);

@@ -48,6 +48,9 @@ public:
   /// learns whether that is on disk.
   void end_connection_then(int64_t server, const std::function<void(bool noted)>& then);
 
+  /// The client of a connection lives on and is answered elsewhere.
+  void leave_connection(int64_t server, int64_t epoch);
+
   /// From now on nothing is done any more for a client of an earlier epoch; `then` learns whether
   /// that is on disk.
   void begin_epoch_then(int64_t server, int64_t epoch, const std::function<void(bool noted)>& then);
