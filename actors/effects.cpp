@@ -54,15 +54,14 @@ std::optional<std::string> effects::answer_before() {
 
 void effects::note_refusal(const request_error& why) {
   try {
-    // Also for a client that is answered elsewhere by now, and waits there for this to end.
-    ask({[&](tx& t) {
-           if (given_up())
-             key_->forget(t);
-           else
-             key_->note_refusal(t, why);
-           return caf::make_message(done{});
-         },
-         false});
+    // A client that is answered elsewhere by now waits there for this to end. It was not refused
+    // but cut off here, and does it there.
+    write([&](tx& t) {
+      if (given_up() || !is_answered_here(t, from))
+        key_->forget(t);
+      else
+        key_->conclude_refused(t, why);
+    });
   } catch (const request_error& e) {
     not_noted(e);
   }

@@ -62,34 +62,25 @@ public:
   /// Does nobody wait for the answer any more? Asked by work that waits for something.
   bool given_up() const { return *parts_.ending || (cancelled_ && *cancelled_); }
 
-  /// Runs `work` as one transaction and waits for its result; throws its `request_error`.
+  /// Runs `work` as one transaction and waits for its result; throws its `request_error`, or
+  /// unavailable if the caller is not answered here any more.
   template <class Work>
   auto store(Work work) -> std::invoke_result_t<Work, tx&> {
-    using result = std::invoke_result_t<Work, tx&>;
-    if constexpr (std::is_void_v<result>) {
-      ask({[this, work](tx& t) {
-             t.asked_by(from);
-             work(t);
-             return caf::make_message(done{});
-           },
-           false});
-    } else {
-      auto slot = std::make_shared<std::optional<result>>();
-      ask({[this, work, slot](tx& t) {
-             t.asked_by(from);
-             *slot = work(t);
-             return caf::make_message(done{});
-           },
-           false});
-      return std::move(**slot);
-    }
+    return write([this, work](tx& t) {
+      t.asked_by(from);
+      return work(t);
+    });
   }
 
-  /// For what is noted after the deed: a full disk is logged and does not make it undone.
+  /// For what is noted after the deed: a full disk is logged and does not make it undone. Nor does
+  /// it matter who answers the caller by now: it is done, or has failed.
   template <class Work>
   void store_if_possible(Work work) {
     try {
-      store(work);
+      write([this, work](tx& t) {
+        t.done_for(from);
+        work(t);
+      });
     } catch (const request_error& e) {
       not_noted(e);
     }
@@ -124,7 +115,7 @@ public:
   void conclude(tx& t, const Result& result) {
     if (!key_)
       return;
-    key_->keep_answer(t, to_json_text(result));
+    key_->conclude(t, to_json_text(result));
     concluded_ = true;
   }
 
@@ -152,7 +143,7 @@ public:
     try {
       auto result = work(*this, asked.params);
       if (!concluded_)
-        store_if_possible([&](tx& t) { key_->keep_answer(t, to_json_text(result)); });
+        store_if_possible([&](tx& t) { key_->conclude(t, to_json_text(result)); });
       return result;
     } catch (...) {
       auto why = current_error();
@@ -163,6 +154,27 @@ public:
 
 private:
   void ask(const transaction& job);
+
+  template <class Work>
+  auto write(Work work) -> std::invoke_result_t<Work, tx&> {
+    using result = std::invoke_result_t<Work, tx&>;
+    if constexpr (std::is_void_v<result>) {
+      ask({[work](tx& t) {
+             work(t);
+             return caf::make_message(done{});
+           },
+           false});
+    } else {
+      auto slot = std::make_shared<std::optional<result>>();
+      ask({[work, slot](tx& t) {
+             *slot = work(t);
+             return caf::make_message(done{});
+           },
+           false});
+      return std::move(**slot);
+    }
+  }
+
   void note_refusal(const request_error& why);
   static void not_noted(const request_error& why);
 

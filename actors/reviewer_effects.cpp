@@ -107,7 +107,7 @@ requested_review start_review(effects& fx, const merge_review_request_auto& requ
     return made;
   } catch (...) {
     auto why = current_error();
-    fx.store([&](tx& t) { fail_review(t, made.review_job.id, why.what()); });
+    fx.store_if_possible([&](tx& t) { fail_review(t, made.review_job.id, why.what()); });
     throw why;
   }
 }

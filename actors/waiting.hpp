@@ -87,7 +87,7 @@ public:
           if (begun.waiter_id == 0)
             promise.deliver(begun.answer);
           else
-            hold(self, parts, begun, held_for(asked, promise, finish));
+            hold(self, parts, begun, held_for(asked, begun.waiter_id, promise, finish));
         },
         [=](caf::error& e) mutable { promise.deliver(std::move(e)); });
   }
@@ -190,23 +190,25 @@ private:
   }
 
   template <request M, class Finish>
-  static held_request held_for(const call<M>& asked, caf::response_promise promise, Finish finish) {
+  static held_request held_for(const call<M>& asked, int64_t waiter_id,
+                               caf::response_promise promise, Finish finish) {
     held_request held;
     held.ticket = asked.from.ticket;
     held.promise = std::move(promise);
     held.wait_seconds = asked.params.wait_seconds;
     auto key = keyed_request::of(asked.params, asked.from);
-    held.answer = [asked, finish, key](tx& t, const wait_state& state) {
+    // By then whoever asked may have been cut off, and may wait anew.
+    held.answer = [asked, finish, key, waiter_id](tx& t, const wait_state& state) {
       auto result = finish(t, asked.params, state);
       if (key)
-        key->keep_answer(t, to_json_text(result));
+        key->conclude(t, to_json_text(result), waiter_id);
       return caf::make_message(std::move(result));
     };
-    held.give_up = [key](tx& t, const request_error* why) {
+    held.give_up = [key, waiter_id](tx& t, const request_error* why) {
       if (key && why)
-        key->note_refusal(t, *why);
+        key->conclude_refused(t, *why, waiter_id);
       else if (key)
-        key->forget(t);
+        key->forget(t, waiter_id);
     };
     return held;
   }

@@ -21,6 +21,11 @@ std::string text_of_error(const request_error& error) {
   return kept.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+/// The row of a request, if this server has begun it and it was not begun anew since.
+constexpr std::string_view as_we_began_it =
+  " WHERE request_key = ?1 AND method = ?2 AND params = ?3 AND server_id = ?4 AND ifnull(begun = "
+  "?5, ?5 IS NULL)";
+
 request_error error_from_text(const std::string& text) {
   auto kept = json::parse(text);
   request_error error{error_of_word(kept.at("code").get<std::string>()),
@@ -91,17 +96,35 @@ void keyed_request::note_begun(tx& t, int64_t row_id) const {
 }
 
 void keyed_request::note_refusal(tx& t, const request_error& why) const {
-  if (is_of_place()) {
-    keep_answer(t, text_of_error(why));
-    t.run("UPDATE request_keys SET refused = 1 WHERE request_key = ?", key_.name);
+  if (!is_of_place())
     return;
-  }
-  forget(t);
+  keep_answer(t, text_of_error(why));
+  t.run("UPDATE request_keys SET refused = 1 WHERE request_key = ?", key_.name);
 }
 
-void keyed_request::forget(tx& t) const {
-  t.run("DELETE FROM request_keys WHERE request_key = ? AND params = ? AND answer IS NULL",
-        key_.name, digest_);
+void keyed_request::conclude(tx& t, const std::string& answer,
+                             const std::optional<int64_t>& begun) const {
+  static const auto sql = fmt::format(
+    "UPDATE request_keys SET answer = ?6, refused = 0, created_at = ?7{}", as_we_began_it);
+  t.run(sql, key_.name, about_->name, digest_, t.around.server, begun, answer, t.now);
+}
+
+void keyed_request::conclude_refused(tx& t, const request_error& why,
+                                     const std::optional<int64_t>& begun) const {
+  if (!is_of_place()) {
+    forget(t, begun);
+    return;
+  }
+  static const auto sql = fmt::format(
+    "UPDATE request_keys SET answer = ?6, refused = 1, created_at = ?7{} AND answer IS NULL",
+    as_we_began_it);
+  t.run(sql, key_.name, about_->name, digest_, t.around.server, begun, text_of_error(why), t.now);
+}
+
+void keyed_request::forget(tx& t, const std::optional<int64_t>& begun) const {
+  static const auto sql =
+    fmt::format("DELETE FROM request_keys{} AND answer IS NULL", as_we_began_it);
+  t.run(sql, key_.name, about_->name, digest_, t.around.server, begun);
 }
 
 std::string key_of_place(int64_t server, int64_t place) {
@@ -121,9 +144,15 @@ void note_epoch(tx& t, int64_t server, int64_t epoch) {
         server, epoch);
 }
 
-void must_be_answered_here(tx& t, const caller& from) {
+bool is_answered_here(tx& t, const caller& from) {
+  if (from.epoch == 0)
+    return true;
   auto epoch = t.number("SELECT epoch FROM clients WHERE server_id = ?", from.server);
-  if (epoch != from.epoch || !t.around.alive(from.server))
+  return epoch == from.epoch && t.around.alive(from.server);
+}
+
+void must_be_answered_here(tx& t, const caller& from) {
+  if (!is_answered_here(t, from))
     throw request_error{errc::unavailable, "the client is not answered here any more"};
 }
 

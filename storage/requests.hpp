@@ -30,18 +30,30 @@ public:
   /// used again and again: what was asked under it before has been answered and is forgotten.
   earlier_request find_earlier(tx& t) const;
 
-  /// Notes that it is being done, or (with `answer`) what it got.
+  /// Notes that it is being done, or (with `answer`) what it got, in the place of whatever was
+  /// asked under its key before. For the transaction that begins it or does all of it.
   void keep_answer(tx& t, const std::optional<std::string>& answer) const;
 
   /// Notes the row that it has made, in the transaction that makes it.
   void note_begun(tx& t, int64_t row_id) const;
 
   /// It was refused. In a place that is kept like an answer, since what came after it may have been
-  /// done; else it is forgotten.
+  /// done; else there is nothing to be known of it. Otherwise as `keep_answer`.
   void note_refusal(tx& t, const request_error& why) const;
 
+  // What follows is for whoever has noted that it is being done. It may come late, when another
+  // request has the place or somebody else does this one: then it changes nothing. An attempt that
+  // does not shut out others says by `begun` which one it is.
+
+  /// What it got.
+  void conclude(tx& t, const std::string& answer, const std::optional<int64_t>& begun = {}) const;
+
+  /// As `note_refusal`; an answer that it has got already stays.
+  void conclude_refused(tx& t, const request_error& why,
+                        const std::optional<int64_t>& begun = {}) const;
+
   /// Forgets it if it has no answer, so that it may be tried again.
-  void forget(tx& t) const;
+  void forget(tx& t, const std::optional<int64_t>& begun = {}) const;
 
   /// What it is called among the things in hand.
   std::string name() const;

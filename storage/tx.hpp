@@ -54,8 +54,12 @@ struct surroundings {
 
 class tx;
 
-/// Throws unavailable if the client behind a bridge has ended, or is answered by another process by
-/// now: whoever was stopped meanwhile must not do for it what has been done already.
+/// Is the caller still there and answered by this process? A client behind a bridge may have ended,
+/// or be answered by another process by now.
+bool is_answered_here(tx& t, const caller& from);
+
+/// Throws unavailable if it is not: whoever was stopped meanwhile must not do for it what has been
+/// done already.
 void must_be_answered_here(tx& t, const caller& from);
 
 /// What a storage function works with: rows, the time, and marks of what it did.
@@ -73,8 +77,12 @@ public:
   /// Whose request it is; events say so. Throws unavailable if the caller is not answered here any
   /// more.
   void asked_by(const caller& from) {
-    if (from.epoch != 0)
-      must_be_answered_here(*this, from);
+    must_be_answered_here(*this, from);
+    done_for(from);
+  }
+
+  /// Whose request this belongs to, wherever that is answered by now.
+  void done_for(const caller& from) {
     session_id_ = from.session_id;
     thread_id_ = from.thread_id;
   }

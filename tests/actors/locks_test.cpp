@@ -24,6 +24,19 @@ struct lock_owner_fixture : actor_fixture {
     return call_to(owner, request, from);
   }
 
+  /// As a client behind a bridge asks, in a place of its own; perhaps not for the first time.
+  auto acquire_in_place(const std::string& who, const std::string& path, bool repeated = false) {
+    lock_acquire request;
+    request.scope_type = "file";
+    request.scope_path = path;
+    request.owner_session = who;
+    request.wait_seconds = 60;
+    caller from;
+    from.request_key = request_key{"place 7 1", 1};
+    from.repeated = repeated;
+    return call_to(owner, request, from);
+  }
+
   auto release(int64_t id) { return call_to(owner, lock_release{id, {}}); }
 
   void wake() {
@@ -47,6 +60,26 @@ TEST_CASE_METHOD(lock_owner_fixture, "lock.acquire that waits is answered when i
   wake();
   REQUIRE(waiting->result);
   CHECK(waiting->result->owner_session == "2");
+}
+
+TEST_CASE_METHOD(lock_owner_fixture, "a wait that was begun anew is no refusal", "[locks]") {
+  auto held = acquire("1", "a");
+  auto first = acquire_in_place("2", "a");
+  CHECK(first->open());
+  auto again = acquire_in_place("2", "a", /*repeated=*/true);
+  wake();
+  CHECK(first->error);
+  CHECK(again->open());
+  auto known = [this] {
+    return in_tx([](tx& t) {
+      return t.number("SELECT count(*) FROM request_keys WHERE answer IS NULL AND refused = 0");
+    });
+  };
+  CHECK(known() == 1);
+  release(held->result->id);
+  wake();
+  CHECK(again->result);
+  CHECK(known() == 0);
 }
 
 TEST_CASE_METHOD(lock_owner_fixture, "a lease that ends by itself wakes the next without a hint",

@@ -85,6 +85,55 @@ TEST_CASE_METHOD(request_fixture, "request keys: what was begun belongs to its r
   CHECK(count("request_keys") == 1);
 }
 
+TEST_CASE_METHOD(request_fixture, "request keys: what comes late changes nothing", "[requests]") {
+  auto from = with_key(key_of_place(7, 1), 1);
+  auto old = *keyed_request::of(creation("a"), from);
+  request_error why{errc::unavailable, "cut off"};
+  auto end_late = [&](const std::optional<int64_t>& begun) {
+    in_tx([&](tx& t) {
+      old.conclude(t, "{}", begun);
+      old.conclude_refused(t, why, begun);
+      old.forget(t, begun);
+    });
+  };
+  in_tx([&](tx& t) { old.keep_answer(t, {}); });
+  SECTION("another request has the place") {
+    auto next = with_key(key_of_place(7, 1), 2);
+    in_tx([&](tx& t) { keyed_request::of(creation("a"), next)->keep_answer(t, {}); });
+    end_late({});
+    CHECK(count("request_keys WHERE answer IS NULL AND refused = 0") == 1);
+    CHECK_FALSE(find("a", next).answer);
+  }
+  SECTION("another server does it") {
+    around->server = 2;
+    in_tx([&](tx& t) { old.keep_answer(t, {}); });
+    around->server = 1;
+    end_late({});
+    CHECK(count("request_keys WHERE answer IS NULL AND server_id = 2") == 1);
+  }
+  SECTION("it was begun anew") {
+    in_tx([&](tx& t) {
+      old.note_begun(t, 55);
+      old.note_begun(t, 66);
+    });
+    end_late(55);
+    CHECK(count("request_keys WHERE answer IS NULL AND begun = 66") == 1);
+  }
+  SECTION("the client has gone") {
+    in_tx([](tx& t) { forget_places(t, 7); });
+    end_late({});
+    CHECK(count("request_keys") == 0);
+  }
+  SECTION("it has its answer") {
+    in_tx([&](tx& t) {
+      old.conclude(t, R"({"id":5})");
+      old.conclude_refused(t, why);
+      old.forget(t);
+    });
+    CHECK(find("a", from).answer == R"({"id":5})");
+  }
+}
+
 TEST_CASE_METHOD(request_fixture, "request keys: the places of a client go with it", "[requests]") {
   for (int64_t server : {7, 71, 8})
     for (int64_t place : {1, 2, 10})
