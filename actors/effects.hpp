@@ -27,6 +27,8 @@ struct loop_host {
   std::function<bool()> take_review_slot = [] { return true; };
 };
 
+class conflict_radar;
+
 /// The handles and facts that the owners of one repository share.
 struct tree {
   caf::actor storage;
@@ -39,6 +41,7 @@ struct tree {
   std::function<std::shared_ptr<void>(std::function<void()>)> watch_events;
   std::shared_ptr<const agent_host> agents{}; ///< without: no agents are looked after
   std::shared_ptr<const loop_host> loops{};   ///< without: nothing runs by itself
+  std::shared_ptr<conflict_radar> radar{};    ///< without: conflicts are not foreseen
   /// Set when these owners end: whoever waits in a thread of its own gives up.
   std::shared_ptr<std::atomic<bool>> ending = std::make_shared<std::atomic<bool>>(false);
 };
@@ -53,8 +56,15 @@ public:
   const surroundings& around;
   const caller from;
 
+  /// The same work in another thread, which gives up as this does.
+  effects for_another_thread() const {
+    return effects{self_.home_system(), parts_, from, cancelled_};
+  }
+
   /// For what starts agents and talks to them.
   const agent_host& agents() const { return *parts_.agents; }
+
+  conflict_radar& radar() const { return *parts_.radar; }
 
   /// For loops.
   const loop_host& loops() const { return *parts_.loops; }
@@ -100,6 +110,9 @@ public:
 
   /// The repository; opened when first asked for.
   git& repository();
+
+  /// One more, for another thread.
+  std::shared_ptr<git> another_repository() const { return parts_.open_git(); }
 
   /// The branch that work starts from and goes back to: the configured one, or what git says.
   std::string main_branch();

@@ -1,9 +1,10 @@
 #include "actors/loops.hpp"
 
 #include "actors/agent_state.hpp"
-#include "actors/merge_run.hpp"
+#include "actors/merge_processing.hpp"
 #include "actors/mirror.hpp"
 #include "actors/reviewer_dispatch.hpp"
+#include "actors/worktree_effects.hpp"
 #include "io/log.hpp"
 #include "storage/locks.hpp"
 #include "storage/mirror.hpp"
@@ -62,7 +63,9 @@ std::vector<loop_job> loop_jobs(const loops_config& config) {
     {"session liveness", std::chrono::seconds{config.session_liveness}, suspend_sessions},
     {"thread liveness", std::chrono::seconds{config.thread_liveness}, look_at_threads},
     {"reviewer dispatch", std::chrono::seconds{config.reviewer_dispatch}, dispatch_reviewers},
-    {"merging", std::chrono::seconds{config.merge_processing}, merge_by_itself},
+    {"merging", std::chrono::seconds{config.merge_processing},
+     [pause = std::make_shared<merge_pause>()](effects& fx) { merge_by_itself(fx, *pause); }},
+    {"worktree pruning", std::chrono::seconds{config.worktree_prune}, prune_by_itself},
     {"mirror refresh", std::chrono::seconds{config.mirror_refresh}, refresh_mirror},
   };
   std::erase_if(all, [](const loop_job& job) { return job.period.count() == 0; });

@@ -18,7 +18,7 @@ namespace orch {
 struct loop_job {
   std::string_view name;       ///< for the log
   std::chrono::seconds period; ///< from the end of one run to the next
-  void (*work)(effects& fx) = nullptr;
+  std::function<void(effects& fx)> work;
 };
 
 /// The loops that a configuration asks for.

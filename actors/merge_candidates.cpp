@@ -1,6 +1,5 @@
 #include "actors/merge_candidates.hpp"
 
-#include "actors/merge_run.hpp"
 #include "storage/merge_queue.hpp"
 
 #include <fmt/format.h>
@@ -24,7 +23,8 @@ std::optional<wait_reason> why_not(effects& fx, const main_merge_request& x) {
 
 /// Nothing will make it mergeable as it was asked for.
 bool is_final(const wait_reason& why) {
-  return why.code == "branch_gone" || why.code == "branch_moved" || why.code == "target_gone";
+  return why.code == "branch_gone" || why.code == "branch_moved" || why.code == "target_gone"
+         || why.code == "target_renamed";
 }
 
 /// Decides it without a run.
@@ -52,6 +52,24 @@ void add_if_ready(effects& fx, merge_batch& batch, const main_merge_request& x) 
     batch.why_none = fmt::format("request #{}: {}", x.id, why->message);
 }
 
+/// Why its commit cannot be merged as the target is now.
+std::optional<wait_reason> merge_trouble(git& repository, const main_merge_request& x) {
+  auto tip = repository.commit_of("refs/heads/" + x.target_branch);
+  if (!tip || !x.head_sha || !repository.commit_of(*x.head_sha))
+    return {};
+  try {
+    auto conflicts = repository.merge(*tip, *x.head_sha).conflicts;
+    if (conflicts.empty())
+      return {};
+    return wait_reason{
+      "would_conflict",
+      fmt::format("it conflicts with {} in {}", x.target_branch, fmt::join(conflicts, ", ")),
+      raw_json{json{{"paths", conflicts}}.dump(-1, ' ', false, json::error_handler_t::replace)}};
+  } catch (const request_error& e) {
+    return wait_reason{"cannot_merge", e.what()};
+  }
+}
+
 wait_reason must_be_queued(const main_merge_request& x) {
   return {x.state, fmt::format("main merge request #{} is {}", x.id, x.state)};
 }
@@ -65,6 +83,9 @@ std::optional<wait_reason> why_not_in_git(effects& fx, const main_merge_request&
   if (!repository.branch_exists(x.target_branch))
     return wait_reason{"target_gone",
                        fmt::format("the target branch {} does not exist", x.target_branch)};
+  if (auto other = repository.other_name_of(x.target_branch))
+    return wait_reason{"target_renamed", fmt::format("{} is another name of {}; queue it for that",
+                                                     x.target_branch, *other)};
   auto head = repository.commit_of("refs/heads/" + from.branch);
   if (!head || !x.head_sha)
     return wait_reason{"branch_gone",
@@ -76,7 +97,13 @@ std::optional<wait_reason> why_not_in_git(effects& fx, const main_merge_request&
                                    from.branch, *x.head_sha, *head)};
   if (!fs::is_directory(from.path))
     return {};
-  auto changes = repository.changes(from.path);
+  git_changes changes;
+  try {
+    changes = repository.changes(from.path);
+  } catch (const request_error& e) {
+    return wait_reason{"worktree_unreadable",
+                       fmt::format("worktree #{} cannot be looked at: {}", from.id, e.what())};
+  }
   if (changes.none())
     return {};
   auto files = changes.dirty;
@@ -140,18 +167,8 @@ std::optional<std::string> first_in_conflict(git& repository, const std::string&
   return first == line.end() ? std::nullopt : std::optional{*first};
 }
 
-void move_branch(git& repository, const std::string& branch, const std::string& base,
-                 const std::string& to) {
-  if (base == to)
-    return;
-  if (auto where = repository.work_tree_of(branch))
-    repository.fast_forward(*where, to, base);
-  else
-    repository.update_ref("refs/heads/" + branch, to, base);
-}
-
-fs::path scratch_directory_of(const surroundings& around) {
-  return around.state_dir / "queue" / "work";
+fs::path scratch_directory_of(const surroundings& around, int64_t run_id) {
+  return around.state_dir / "queue" / fmt::format("run-{}", run_id);
 }
 
 std::string mark_of_run(const surroundings& around, int64_t run_id) {
@@ -178,17 +195,10 @@ explained_main_merge explain_main_merge(effects& fx, const merge_main_explain& r
     explained.reasons.push_back(*why);
   if (auto why = why_not_in_git(fx, x))
     explained.reasons.push_back(*why);
-  auto& repository = fx.repository();
-  auto tip = repository.commit_of("refs/heads/" + x.target_branch);
-  if (tip && x.head_sha && repository.commit_of(*x.head_sha)) {
-    auto conflicts = repository.merge(*tip, *x.head_sha).conflicts;
-    if (!conflicts.empty())
-      explained.reasons.push_back(
-        {"would_conflict",
-         fmt::format("it conflicts with {} in {}", x.target_branch, fmt::join(conflicts, ", ")),
-         raw_json{
-           json{{"paths", conflicts}}.dump(-1, ' ', false, json::error_handler_t::replace)}});
-  }
+  if (auto why = merge_trouble(fx.repository(), x))
+    explained.reasons.push_back(*why);
+  if (x.error_message)
+    add("last_try", *x.error_message);
   if (status.position.value_or(1) > 1)
     add("not_its_turn", fmt::format("{} are before it in the queue", *status.position - 1));
   fx.store([&](tx& t) {

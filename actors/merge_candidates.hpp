@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/effects.hpp"
+#include "messages/merge_queue.hpp"
 #include "storage/merge_runs.hpp"
 
 namespace orch {
@@ -27,14 +28,11 @@ std::optional<wait_reason> why_not_in_git(effects& fx, const main_merge_request&
 std::optional<std::string> first_in_conflict(git& repository, const std::string& tip,
                                              const std::string& head);
 
-/// Moves a branch from `base` to `to`, with the work tree that has it checked out. Throws conflict
-/// if it is not at `base`, failed_precondition (data.paths) if local changes are in the way; then
-/// nothing has changed.
-void move_branch(git& repository, const std::string& branch, const std::string& base,
-                 const std::string& to);
+/// Why a request is not moving.
+explained_main_merge explain_main_merge(effects& fx, const merge_main_explain& request);
 
-/// Where checks run.
-std::filesystem::path scratch_directory_of(const surroundings& around);
+/// Where the checks of a run are.
+std::filesystem::path scratch_directory_of(const surroundings& around, int64_t run_id);
 
 /// What the processes of a run's checks are known by.
 std::string mark_of_run(const surroundings& around, int64_t run_id);

@@ -1,5 +1,6 @@
 #include "actors/merge_effects.hpp"
 
+#include "actors/conflict_radar.hpp"
 #include "actors/reviewer_effects.hpp"
 #include "io/turnstile.hpp"
 #include "storage/locks.hpp"
@@ -114,27 +115,6 @@ int64_t rounded_up_quarters(int64_t minutes) {
   return (minutes + 14) / 15;
 }
 
-/// What other live worktrees have changed, committed or not, as normalized paths.
-std::set<std::string> changed_elsewhere(effects& fx) {
-  worktree_list request;
-  request.status = "active";
-  auto rows = fx.store([request](tx& t) { return list_worktrees(t, request).worktrees; });
-  auto& repository = fx.repository();
-  auto base = repository.commit_of("HEAD");
-  std::set<std::string> paths;
-  for (const auto& row : rows) {
-    if (row.kind == "main" || !row.exists_on_disk.value_or(false) || row.merge_state != "active")
-      continue;
-    auto changes = repository.changes(row.path);
-    paths.insert(changes.dirty.begin(), changes.dirty.end());
-    paths.insert(changes.untracked.begin(), changes.untracked.end());
-    if (auto head = repository.commit_of("refs/heads/" + row.branch); head && base)
-      for (auto& path : repository.changed_paths(*base, *head))
-        paths.insert(std::move(path));
-  }
-  return paths;
-}
-
 /// Is `path` or something below it among `changed`?
 bool touches(const std::set<std::string>& changed, const std::string& path) {
   if (path == ".")
@@ -145,17 +125,26 @@ bool touches(const std::set<std::string>& changed, const std::string& path) {
 
 int64_t count_conflicts(effects& fx, const std::vector<std::string>& wanted,
                         std::vector<std::string>& reasons) {
-  auto elsewhere = changed_elsewhere(fx);
+  auto others = fx.radar().changed(fx);
+  // What one's own session has changed is no conflict.
+  std::erase_if(others, [&](const changed_worktree& x) {
+    return x.row.kind != "main" && fx.from.session_id
+           && x.row.owner_session_id == fx.from.session_id;
+  });
   int64_t conflicts = 0;
   for (const auto& given : wanted) {
     auto path = normalize_path(fx.around, "paths", given);
     auto locked = fx.store([path](tx& t) { return locks_on(t, path); }) > 0;
-    auto changed = touches(elsewhere, path);
+    std::vector<std::string> where;
+    for (const auto& other : others)
+      if (touches(other.paths, path))
+        where.push_back(fmt::format("#{}", other.row.id));
     if (locked)
       reasons.push_back(fmt::format("{} is leased", path));
-    if (changed)
-      reasons.push_back(fmt::format("{} is changed in another worktree", path));
-    conflicts += locked || changed ? 1 : 0;
+    if (!where.empty())
+      reasons.push_back(
+        fmt::format("{} is changed in another worktree: {}", path, fmt::join(where, ", ")));
+    conflicts += locked || !where.empty() ? 1 : 0;
   }
   return conflicts;
 }
@@ -238,6 +227,8 @@ queued_main_merge request_main_merge(effects& fx, const merge_main_request& requ
     throw request_error{errc::failed_precondition,
                         fmt::format("target branch {} does not exist", target),
                         {{"field", "target_branch"}}};
+  if (auto other = repository.other_name_of(target))
+    target = *other;
   if (target == from.branch)
     throw bad_param("target_branch", "target_branch is the branch that is to be merged");
   must_be_committed(repository, from);

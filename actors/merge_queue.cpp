@@ -1,7 +1,9 @@
 #include "actors/merge_queue.hpp"
 
+#include "actors/conflict_radar.hpp"
+#include "actors/merge_candidates.hpp"
 #include "actors/merge_effects.hpp"
-#include "actors/merge_run.hpp"
+#include "actors/merge_processing.hpp"
 #include "actors/owner.hpp"
 #include "storage/merge_queue.hpp"
 #include "storage/sessions.hpp"
@@ -61,6 +63,7 @@ merge_actor::behavior_type merge_queue(self_pointer self, tree parts) {
     process(self, parts),
     effect<merge_main_explain>(self, parts, explain_main_merge),
     stored<merge_main_cancel>(self, parts, cancel_main_merge),
+    effect<merge_conflicts_preview>(self, parts, preview_conflicts),
     [=](look_again why) { self->state.waiting.look(self, parts, why); },
     [=](const cancel_wait& x) {
       self->state.waiting.cancel(self, parts, x.ticket);

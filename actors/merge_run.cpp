@@ -1,16 +1,18 @@
 #include "actors/merge_run.hpp"
 
-#include "actors/merge_candidates.hpp"
+#include "actors/main_lock_keeper.hpp"
+#include "actors/merge_step.hpp"
 #include "io/check_command.hpp"
+#include "io/git_files.hpp"
 #include "io/log.hpp"
-#include "io/turnstile.hpp"
 #include "storage/merge_queue.hpp"
 #include "storage/merge_runs.hpp"
-#include "storage/sessions.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <thread>
 
 namespace orch {
@@ -20,61 +22,92 @@ using steady = std::chrono::steady_clock;
 
 namespace {
 
-/// While a run is on its way it keeps the main merge lock for so long, again and again; after a
-/// crash nobody waits longer.
-constexpr std::chrono::seconds kept_lock{60};
-constexpr std::chrono::seconds between_renewals{15};
+constexpr std::chrono::milliseconds between_looks{50};
 
 /// Targets that move all the time: so often it is begun anew.
 constexpr int most_new_starts = 10;
-
-constexpr std::chrono::milliseconds between_looks{50};
 
 /// Nothing more can be done now; what is not decided stays queued.
 struct run_stops {
   std::string why;
 };
 
-/// A request on top of those before it.
-struct merged_step {
-  main_merge_request entry;
-  std::string commit;
-  std::string tree;
-  std::string log{}; ///< of the check that passed
-};
+/// Is a commit part of what `tip` has?
+bool is_on(git& repository, const std::string& commit, const std::string& tip) {
+  return repository.distance(tip, commit).ahead == 0;
+}
+
+std::vector<int64_t> ids_of(const std::vector<main_merge_request>& entries) {
+  std::vector<int64_t> ids;
+  for (const auto& entry : entries)
+    ids.push_back(entry.id);
+  return ids;
+}
+
+/// When a run has written down its move, as files tell time; the kernel's clock for files is
+/// coarse.
+fs::file_time_type begun_at(const merge_run& run) {
+  std::chrono::sys_time<std::chrono::microseconds> at{std::chrono::microseconds{run.updated_at.us}};
+  return fs::file_time_type::clock::from_sys(at) - std::chrono::seconds{1};
+}
+
+/// Nobody asks for them after that, and the trees that passed are forgotten then.
+void remove_old_logs(const fs::path& directory) {
+  std::error_code ignored;
+  auto before = fs::file_time_type::clock::now() - kept_checks;
+  for (const auto& entry : fs::directory_iterator{directory, ignored})
+    if (entry.path().filename().string().starts_with("run-")
+        && entry.last_write_time(ignored) < before && !ignored)
+      fs::remove(entry.path(), ignored);
+}
 
 /// One run: takes up requests, merges them one on the other, checks, moves the branch.
 class merge_run_work {
 public:
   merge_run_work(effects& fx, std::string target, int64_t holder, steady::time_point end)
-    : fx_{fx}, config_{fx.around.merging}, end_{end} {
+    : fx_{fx}, config_{fx.around.merging}, end_{end}, holder_{holder} {
     done_.target_branch = std::move(target);
-    holder_ = holder;
   }
 
-  processed_main_merges work_on(const std::vector<int64_t>& ids) {
-    fx_.store([&](tx& t) {
+  /// Nothing if another run goes on under the same lock.
+  std::optional<processed_main_merges> work_on(const std::vector<int64_t>& ids) {
+    auto ours = fx_.store([&](tx& t) {
+      if (has_run(t, holder_))
+        return false;
       run_ = begin_run(t, *done_.target_branch, holder_, ids);
       fx_.hold(name_of_run(run_.id));
       done_.requests = requests_of(t, run_.id);
+      return true;
     });
+    if (!ours)
+      return {};
+    put_in_order(done_.requests, ids);
     try {
+      main_lock_keeper lock{fx_, run_.token};
+      lock_ = &lock;
       done_.target_before = tip();
       while (merge_some()) {
       }
+      done_.target_after = tip();
     } catch (const run_stops& stop) {
       done_.why_stopped = stop.why;
     } catch (...) {
       auto why = current_error();
-      fx_.store([&](tx& t) { end_run(t, run_.id); });
+      clear_scratch();
+      settle_run(fx_, run_.id, why.what());
       throw why;
     }
-    fx_.store([&](tx& t) {
-      end_run(t, run_.id);
+    if (!passed_over_.empty() && !done_.why_stopped)
+      done_.why_stopped = passed_over_.begin()->second;
+    clear_scratch();
+    settle_run(fx_, run_.id, done_.why_stopped);
+    fx_.look([&](tx& t) {
       for (auto& entry : done_.requests)
         entry = t.get<main_merge_request>("merge_main_queue", entry.id, "main merge request");
+      return true;
     });
-    done_.target_after = fx_.repository().commit_of(ref());
+    if (!done_.target_after)
+      done_.target_after = fx_.repository().commit_of(ref());
     return std::move(done_);
   }
 
@@ -90,23 +123,21 @@ private:
   }
 
   void give_up_in_time() const {
+    // Whoever asked may ask the next server, which is to go on with it.
     if (fx_.given_up())
-      throw run_stops{"nobody waits for it any more"};
+      throw request_error{errc::unavailable, "this server stops; what is not decided stays queued"};
     if (steady::now() >= end_)
       throw run_stops{"the time is over"};
-  }
-
-  void keep_lock() {
-    fx_.store([&](tx& t) { keep_main_lock(t, run_.id, kept_lock.count()); });
-    renew_at_ = steady::now() + between_renewals;
+    if (auto lost = lock_->lost())
+      throw run_stops{*lost};
   }
 
   /// One round on the present tip; false if there is nothing left to do.
   bool merge_some() {
     give_up_in_time();
-    keep_lock();
     auto undecided = fx_.store([&](tx& t) { return requests_of(t, run_.id); });
-    put_in_order(undecided);
+    std::erase_if(undecided, [&](const auto& x) { return passed_over_.contains(x.id); });
+    put_in_order(undecided, ids_of(done_.requests));
     auto base = tip();
     auto steps = build(base, undecided);
     if (steps.empty())
@@ -121,10 +152,10 @@ private:
   }
 
   /// As they were taken up.
-  void put_in_order(std::vector<main_merge_request>& entries) const {
+  static void put_in_order(std::vector<main_merge_request>& entries,
+                           const std::vector<int64_t>& ids) {
     auto place = [&](const main_merge_request& x) {
-      return std::find_if(done_.requests.begin(), done_.requests.end(),
-                          [&](const auto& other) { return other.id == x.id; });
+      return std::find(ids.begin(), ids.end(), x.id);
     };
     std::sort(entries.begin(), entries.end(),
               [&](const auto& a, const auto& b) { return place(a) < place(b); });
@@ -136,42 +167,42 @@ private:
                                  const std::vector<main_merge_request>& entries) {
     std::vector<merged_step> steps;
     for (const auto& entry : entries) {
-      const auto& under = steps.empty() ? base : steps.back().commit;
-      if (auto step = on_top_of(under, entry)) {
-        steps.push_back(std::move(*step));
-      } else if (steps.empty() || !on_top_of(base, entry)) {
-        set_conflict_aside(base, entry);
+      give_up_in_time();
+      try {
+        add_step(base, steps, entry);
+      } catch (const request_error& e) {
+        if (!is_of_the_request(base, e))
+          throw;
+        fx_.store([&](tx& t) { put_aside(t, entry.id, {"failed", e.what()}); });
       }
-      // Else it conflicts with one before it, which may still fail: that is seen when it has moved.
     }
     return steps;
   }
 
-  /// Nothing if there are conflicts.
-  std::optional<merged_step> on_top_of(const std::string& under, const main_merge_request& entry) {
-    auto& repository = fx_.repository();
-    const auto& head = entry.head_sha.value();
-    if (repository.distance(under, head).ahead == 0)
-      return merged_step{entry, under, repository.tree_of(under)};
-    auto merged = repository.merge(under, head);
-    if (!merged.conflicts.empty())
-      return {};
-    auto squashes = config_.style == "squash";
-    auto parents = squashes ? std::vector{under} : std::vector{under, head};
-    return merged_step{
-      entry, repository.commit(merged.tree, parents, message_for(repository, entry, squashes)),
-      merged.tree};
+  /// Is it the branch that cannot be merged, not git that does not work? So with branches without
+  /// common history, and with objects that are gone.
+  bool is_of_the_request(const std::string& base, const request_error& why) {
+    if (why.code == errc::failed_precondition || why.code == errc::not_found)
+      return true;
+    try {
+      return fx_.repository().merge(base, base).conflicts.empty();
+    } catch (const request_error&) {
+      return false;
+    }
   }
 
-  std::string message_for(git& repository, const main_merge_request& entry, bool squashes) {
-    auto from = fx_.look(
-      [&](tx& t) { return t.get<worktree>("worktrees", entry.from_worktree_id, "worktree"); });
-    auto message = fmt::format("{} branch '{}' into {}\n\nRequest #{} of session #{}.\n",
-                               squashes ? "Squash" : "Merge", from.branch, entry.target_branch,
-                               entry.id, entry.session_id);
-    if (squashes)
-      message += fmt::format("Commits:\n{}", repository.subjects(tip(), *entry.head_sha));
-    return message;
+  void add_step(const std::string& base, std::vector<merged_step>& steps,
+                const main_merge_request& entry) {
+    if (auto step = on_top_of(steps.empty() ? base : steps.back().commit, entry))
+      steps.push_back(std::move(*step));
+    else if (steps.empty() || !on_top_of(base, entry))
+      set_conflict_aside(base, entry);
+    // Else it conflicts with one before it, which may still fail: that is seen when it has moved.
+  }
+
+  /// Nothing if there are conflicts.
+  std::optional<merged_step> on_top_of(const std::string& under, const main_merge_request& entry) {
+    return put_on_top(fx_, under, entry);
   }
 
   void set_conflict_aside(const std::string& base, const main_merge_request& entry) {
@@ -207,7 +238,10 @@ private:
     }
     auto log = log_;
     if (good == 0)
-      base_must_pass(base);
+      must_still_pass(base, fx_.repository().tree_of(base), *done_.target_branch + " itself");
+    else
+      must_still_pass(steps[good - 1].commit, steps[good - 1].tree,
+                      fmt::format("what passed with request #{}", steps[good - 1].entry.id));
     fx_.store([&](tx& t) {
       note_check(t, suspect.entry.id, log, false);
       put_aside(t, suspect.entry.id,
@@ -224,62 +258,71 @@ private:
     return ended.passed;
   }
 
-  /// Nobody is blamed for what is wrong with the target itself.
-  void base_must_pass(const std::string& base) {
-    auto ended = check(base, fx_.repository().tree_of(base));
+  /// Nobody is blamed for what is wrong with the target itself, or for a command that does not work
+  /// any more: that it passed some time ago says nothing of now.
+  void must_still_pass(const std::string& commit, const std::string& tree,
+                       const std::string& what) {
+    if (passed_now_.contains(tree))
+      return;
+    auto ended = run_check_on(commit, tree);
     if (!ended.passed)
-      throw run_stops{fmt::format("{} itself does not pass the check, which {}; {} has its output",
-                                  *done_.target_branch, ended.words, log_)};
+      throw run_stops{fmt::format("{} does not pass the check, which {}; {} has its output", what,
+                                  ended.words, log_)};
   }
 
   check_outcome check(const std::string& commit, const std::string& tree) {
-    check_outcome ended;
+    check_outcome known;
+    known.passed = true;
     log_.clear();
-    ended.passed = config_.check_command.empty()
-                   || fx_.look([&](tx& t) { return has_passed(t, tree, config_.check_command); });
-    if (ended.passed)
-      return ended;
+    if (config_.check_command.empty())
+      return known;
+    auto log = fx_.look([&](tx& t) { return log_of_passed(t, tree, config_.check_command); });
+    if (!log)
+      return run_check_on(commit, tree);
+    log_ = *log;
+    return known;
+  }
+
+  check_outcome run_check_on(const std::string& commit, const std::string& tree) {
     give_up_in_time();
-    keep_lock();
     check_command what;
     what.command = config_.check_command;
-    what.directory = scratch_directory_of(fx_.around);
+    what.directory = scratch_directory_of(fx_.around, run_.id);
     what.mark = mark_of_run(fx_.around, run_.id);
     what.timeout = std::chrono::seconds{config_.check_timeout_seconds};
     what.log = new_log();
-    what.given_up = [&] { return is_unwanted(); };
-    fx_.repository().check_out_scratch(what.directory, commit);
-    log_ = what.log.string();
-    ended = run_check(what);
+    what.given_up = [&] { return fx_.given_up() || steady::now() >= end_ || lock_->lost(); };
+    check_outcome ended;
+    try {
+      fx_.repository().make_scratch(what.directory, commit, what.given_up);
+      log_ = what.log.string();
+      ended = run_check(what);
+    } catch (const request_error& e) {
+      // A filter may refuse a file. Whether that is the request's fault is asked as with any check.
+      give_up_in_time();
+      ended.words = ended.tail = fmt::format("could not begin: {}", e.what());
+    }
     ++done_.checks;
-    if (lost_lock_)
-      throw run_stops{*lost_lock_};
     if (ended.given_up)
       give_up_in_time();
-    if (ended.passed)
+    if (ended.passed) {
+      passed_now_.insert(tree);
       fx_.store([&](tx& t) { note_passed(t, tree, config_.check_command, log_); });
-    return ended;
-  }
-
-  /// Asked again and again while a check runs.
-  bool is_unwanted() {
-    if (fx_.given_up() || steady::now() >= end_)
-      return true;
-    if (steady::now() < renew_at_)
-      return false;
-    try {
-      keep_lock();
-      return false;
-    } catch (const request_error& e) {
-      lost_lock_ = e.what();
-      return true;
     }
+    return ended;
   }
 
   fs::path new_log() {
     auto directory = fx_.around.state_dir / "checks";
-    fs::create_directories(directory);
-    return directory / fmt::format("run-{}-{}.log", run_.id, done_.checks + 1);
+    std::error_code failed;
+    fs::create_directory(directory, failed);
+    if (!fs::is_directory(fs::symlink_status(directory)))
+      throw request_error{
+        errc::unavailable,
+        fmt::format("cannot make the directory {}: something else is there", directory.string()),
+        {{"path", directory.string()}}};
+    remove_old_logs(directory);
+    return directory / fmt::format("run-{}-{}.log", run_.id, ++logs_);
   }
 
   // --- Moving the branch ------------------------------------------------------------------------
@@ -289,29 +332,81 @@ private:
     const auto& to = steps.back().commit;
     // Whoever was stopped in here must not go on when somebody else has moved the branch.
     turnstile one_at_a_time{fx_.around.state_dir / "move.lock"};
-    one_at_a_time.enter();
-    fx_.store([&](tx& t) {
-      std::vector<merged_request> merged;
-      for (const auto& step : steps) {
-        if (!step.log.empty())
-          note_check(t, step.entry.id, step.log, false);
-        merged.push_back({step.entry.id, step.commit});
-      }
-      begin_move(t, run_.id, base, to, merged);
-    });
+    if (!enter_in_time(fx_, one_at_a_time, end_))
+      throw run_stops{"another process is moving a branch, and does not end"};
+    write_down_move(base, steps);
+    std::optional<request_error> problem;
     try {
-      move_branch(fx_.repository(), *done_.target_branch, base, to);
+      if (base != to)
+        fx_.repository().advance_branch(*done_.target_branch, base, to);
     } catch (...) {
-      auto why = current_error();
-      if (fx_.repository().commit_of(ref()) != to) {
-        fx_.store([&](tx& t) { give_up_move(t, run_.id); });
-        if (fx_.repository().commit_of(ref()) != base)
-          return false;
-        throw run_stops{why.what()};
-      }
+      problem = current_error();
     }
-    fx_.store([&](tx& t) { finish_move(t, run_.id); });
+    auto now = fx_.repository().commit_of(ref());
+    if (now && is_on(fx_.repository(), to, *now)) {
+      fx_.store([&](tx& t) { finish_move(t, run_.id); });
+      return true;
+    }
+    if (problem && problem->data.contains("half_done"))
+      throw request_error{*problem}; // the run stays `moving` until that is undone
+    fx_.store([&](tx& t) { give_up_move(t, run_.id); });
+    if (now != base)
+      return false;
+    if (!problem)
+      throw run_stops{fmt::format("{} has not moved", *done_.target_branch)};
+    if (!pass_over(base, steps, *problem))
+      throw run_stops{problem->what()};
     return true;
+  }
+
+  /// Those whose files somebody is changing wait; the others need not. False if none is to blame.
+  bool pass_over(const std::string& base, const std::vector<merged_step>& steps,
+                 const request_error& problem) {
+    auto paths = problem.data.value("paths", std::vector<std::string>{});
+    std::set<std::string> taken{paths.begin(), paths.end()};
+    auto some = false;
+    auto before = base;
+    for (const auto& step : steps) {
+      auto changed = fx_.repository().changed_paths(before, step.commit);
+      before = step.commit;
+      if (std::none_of(changed.begin(), changed.end(), [&](const std::string& path) {
+            return taken.contains(path) || is_below_any(taken, path);
+          }))
+        continue;
+      passed_over_.emplace(step.entry.id, problem.what());
+      some = true;
+    }
+    return some;
+  }
+
+  static bool is_below_any(const std::set<std::string>& taken, const std::string& path) {
+    for (auto parent = fs::path{path}.parent_path(); !parent.empty(); parent = parent.parent_path())
+      if (taken.contains(parent.string()))
+        return true;
+    return false;
+  }
+
+  /// Best effort: whoever begins the next run does it again.
+  void clear_scratch() const { remove_scratch(scratch_directory_of(fx_.around, run_.id)); }
+
+  void write_down_move(const std::string& base, const std::vector<merged_step>& steps) {
+    try {
+      fx_.store([&](tx& t) {
+        std::vector<merged_request> merged;
+        for (const auto& step : steps) {
+          // The check of the last one is that of all of them.
+          const auto& log = step.log.empty() ? steps.back().log : step.log;
+          if (!log.empty())
+            note_check(t, step.entry.id, log, false);
+          merged.push_back({step.entry.id, step.commit});
+        }
+        begin_move(t, run_.id, base, steps.back().commit, merged);
+      });
+    } catch (const request_error& e) {
+      if (e.code == errc::conflict) // the lock has gone to somebody else
+        throw run_stops{e.what()};
+      throw;
+    }
   }
 
   effects& fx_;
@@ -320,114 +415,59 @@ private:
   int64_t holder_ = 0;
   merge_run run_;
   processed_main_merges done_;
-  std::string log_; ///< of the last check; empty if it was not run
-  std::optional<std::string> lost_lock_;
-  steady::time_point renew_at_{};
+  const main_lock_keeper* lock_ = nullptr;
+  std::string log_;                            ///< of the last check; empty if there is none
+  std::set<std::string> passed_now_;           ///< trees whose check this run has seen to pass
+  std::map<int64_t, std::string> passed_over_; ///< requests in this run, and why
   int new_starts_ = 0;
+  int logs_ = 0;
 };
-
-/// Only one process merges: another one may still run although its time with the lock is over.
-void wait_for_turn(effects& fx, turnstile& turn, steady::time_point end) {
-  while (!turn.try_enter()) {
-    if (fx.given_up() || steady::now() >= end)
-      throw request_error{errc::conflict, "another process is merging; try again"};
-    std::this_thread::sleep_for(between_looks);
-  }
-}
-
-processed_main_merges process_batch(effects& fx, int64_t holder, const std::optional<int64_t>& only,
-                                    steady::time_point end) {
-  turnstile turn{fx.around.state_dir / "queue.lock"};
-  wait_for_turn(fx, turn, end);
-  recover_merge_runs(fx);
-  auto batch = next_batch(fx, only);
-  if (batch.ids.empty()) {
-    processed_main_merges none;
-    none.why_stopped = batch.why_none;
-    return none;
-  }
-  return merge_run_work{fx, batch.target, holder, end}.work_on(batch.ids);
-}
 
 } // namespace
 
-processed_main_merges process_main_merges(effects& fx, const merge_main_process& request) {
-  fx.store([&](tx& t) {
-    must_be_open(t, request.session_id);
-    if (!main_lock_token(t, request.session_id))
-      throw request_error{errc::failed_precondition,
-                          fmt::format("session #{} does not hold the main merge lock; "
-                                      "merge.main.acquire_lock gives it",
-                                      request.session_id),
-                          {{"lock", json::parse(to_json_text(get_main_lock(t)))}}};
-  });
-  auto patience = request.timeout_seconds > 0 ? std::chrono::seconds{request.timeout_seconds}
-                                              : std::chrono::hours{24};
-  return process_batch(fx, request.session_id, request.request_id, steady::now() + patience);
+std::optional<processed_main_merges> run_merge(effects& fx, const merge_batch& batch,
+                                               int64_t holder, steady::time_point end) {
+  return merge_run_work{fx, batch.target, holder, end}.work_on(batch.ids);
 }
 
-void recover_merge_runs(effects& fx) {
-  for (const auto& found : fx.store(orphaned_runs)) {
-    log_warning("ending merge run #{} into {}, whose process has died", found.id,
-                found.target_branch);
-    if (found.server_id != fx.around.server && !fx.around.children_ended(found.server_id)) {
-      log_warning("git is still at work for it; that is done later");
-      continue;
-    }
-    kill_check(mark_of_run(fx.around, found.id));
-    turnstile one_at_a_time{fx.around.state_dir / "move.lock"};
-    one_at_a_time.enter();
-    // Somebody else may have ended it meanwhile.
-    auto still = fx.store([&](tx& t) { return t.find<merge_run>("merge_runs", found.id); });
-    if (!still)
-      continue;
-    const auto& run = *still;
-    auto& repository = fx.repository();
-    auto tip = repository.commit_of("refs/heads/" + run.target_branch);
-    auto moved = run.state == "moving" && tip && run.to_commit
-                 && repository.commit_of(*run.to_commit)
-                 && repository.distance(*tip, *run.to_commit).ahead == 0;
-    fx.store([&](tx& t) {
-      if (moved)
-        finish_move(t, run.id);
-      else if (run.state == "moving")
-        give_up_move(t, run.id);
-      end_run(t, run.id);
-      if (main_lock_token(t, the_queue_itself) == run.token)
-        release_main_lock_of(t, the_queue_itself);
-    });
-  }
-}
-
-void merge_by_itself(effects& fx) {
-  if (fx.look([](tx& t) { return queue_in_order(t).empty() && orphaned_runs(t).empty(); }))
-    return;
-  if (!batch_is_due(fx))
-    return;
-  auto ours = fx.store([](tx& t) {
-    if (main_lock_refusal(t, the_queue_itself))
+bool enter_in_time(const effects& fx, turnstile& turn, steady::time_point end) {
+  while (!turn.try_enter()) {
+    if (fx.given_up() || steady::now() >= end)
       return false;
-    take_main_lock(t, the_queue_itself, kept_lock.count());
-    return true;
-  });
-  if (!ours)
-    return;
-  auto give_back = [&] { fx.store([](tx& t) { release_main_lock_of(t, the_queue_itself); }); };
-  try {
-    while (!fx.given_up()) {
-      fx.store([](tx& t) { take_main_lock(t, the_queue_itself, kept_lock.count()); });
-      auto done = process_batch(fx, the_queue_itself, {}, steady::now() + std::chrono::hours{24});
-      if (done.why_stopped && !done.requests.empty())
-        log_warning("the merge queue stops for now: {}", *done.why_stopped);
-      if (done.why_stopped || done.requests.empty())
-        break;
-    }
-  } catch (...) {
-    auto why = current_error();
-    give_back();
-    throw why;
+    std::this_thread::sleep_for(between_looks);
   }
-  give_back();
+  return true;
+}
+
+void remove_scratch(const fs::path& directory) {
+  std::error_code unreadable;
+  if (!fs::is_directory(fs::symlink_status(directory, unreadable)))
+    return;
+  try {
+    delete_tree(directory);
+  } catch (const request_error& e) {
+    log_warning("{}", e.what());
+  }
+}
+
+void settle_run(effects& fx, int64_t run_id, const std::optional<std::string>& why) {
+  auto run = fx.store([&](tx& t) { return t.find<merge_run>("merge_runs", run_id); });
+  if (!run)
+    return;
+  auto& repository = fx.repository();
+  auto moving = run->state == "moving" && run->base_commit && run->to_commit;
+  auto tip = repository.commit_of("refs/heads/" + run->target_branch);
+  auto moved = moving && tip && repository.commit_of(*run->to_commit)
+               && is_on(repository, *run->to_commit, *tip);
+  if (moving && tip == run->base_commit && !moved)
+    repository.undo_advance(run->target_branch, *run->base_commit, *run->to_commit, begun_at(*run));
+  fx.store([&](tx& t) {
+    if (moved)
+      finish_move(t, run_id);
+    else if (moving)
+      give_up_move(t, run_id);
+    end_run(t, run_id, why);
+  });
 }
 
 } // namespace orch

@@ -1,22 +1,31 @@
 #pragma once
 
 #include "actors/effects.hpp"
+#include "actors/merge_candidates.hpp"
+#include "io/turnstile.hpp"
 #include "messages/merge_queue.hpp"
+
+#include <chrono>
 
 namespace orch {
 
-/// Merges the next requests of the queue, or one of them. See docs/merging.md.
-processed_main_merges process_main_merges(effects& fx, const merge_main_process& request);
+/// Merges a batch in memory, checks it, finds the bad ones, and moves the target branch. `holder`:
+/// the session with the main merge lock, or the queue itself. What is not decided by `end`, or
+/// cannot be, stays queued, and the answer says why. Nothing if another run goes on under
+/// the same lock.
+std::optional<processed_main_merges> run_merge(effects& fx, const merge_batch& batch,
+                                               int64_t holder,
+                                               std::chrono::steady_clock::time_point end);
 
-/// Why a request is not moving.
-explained_main_merge explain_main_merge(effects& fx, const merge_main_explain& request);
+/// Ends a run as its target branch says: what has got there is merged, the rest is queued, with
+/// `why`. Files that a move has half changed are put back; if that is not possible now it throws,
+/// and the run stays. For whoever works on it, or has `move.lock`.
+void settle_run(effects& fx, int64_t run_id, const std::optional<std::string>& why = {});
 
-/// Ends the runs of processes that died, or puts them back: what was moved is merged, what was not
-/// is queued.
-void recover_merge_runs(effects& fx);
+/// Deletes where a run has checked, if it is there; what cannot be deleted is logged.
+void remove_scratch(const std::filesystem::path& directory);
 
-/// The loop: merges what is ready as long as there is something, holding the main merge lock
-/// itself. Does nothing while somebody else has that.
-void merge_by_itself(effects& fx);
+/// Waits for a lock as long as somebody waits for this work; false if it is not to be had by `end`.
+bool enter_in_time(const effects& fx, turnstile& turn, std::chrono::steady_clock::time_point end);
 
 } // namespace orch

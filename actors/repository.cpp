@@ -3,7 +3,7 @@
 #include "actors/follower.hpp"
 #include "actors/inbox.hpp"
 #include "actors/loops.hpp"
-#include "actors/merge_run.hpp"
+#include "actors/merge_processing.hpp"
 #include "actors/plans.hpp"
 #include "actors/recovery.hpp"
 #include "actors/reviewers.hpp"

@@ -152,11 +152,16 @@ worktree make_worktree(effects& fx, const new_worktree& wanted,
   try {
     fx.repository().add_worktree(wanted.path, wanted.branch, wanted.base_commit);
     made = true;
+    if (wanted.fill)
+      wanted.fill(wanted.path);
     return fx.store([&](tx& t) {
       auto row = wanted.row;
       row.path = wanted.path.string();
       row.branch = wanted.branch;
-      insert_worktree(t, row, wanted.base_commit);
+      if (row.id == 0)
+        insert_worktree(t, row, wanted.base_commit);
+      else
+        revive_worktree(t, row, wanted.base_commit);
       if (wanted.slug)
         t.run("UPDATE worktrees SET slug = ? WHERE id = ?", *wanted.slug, row.id);
       also(t, row);
@@ -169,6 +174,15 @@ worktree make_worktree(effects& fx, const new_worktree& wanted,
   } catch (...) {
     undo_unless_kept(fx, intended, made);
     throw;
+  }
+}
+
+void find_free_names(effects& fx, new_worktree& wanted) {
+  auto branch = wanted.branch;
+  auto path = wanted.path;
+  for (int n = 2; n <= most_suffixes && !is_free(fx, wanted.path, wanted.branch); ++n) {
+    wanted.branch = fmt::format("{}-{}", branch, n);
+    wanted.path = fmt::format("{}-{}", path.string(), n);
   }
 }
 

@@ -12,10 +12,12 @@ struct new_worktree {
   std::filesystem::path path;
   std::string base_commit;
   std::optional<std::string> slug{};
+  std::function<void(const std::filesystem::path&)> fill{}; ///< what else comes into it
 };
 
-/// Makes branch and directory under an intent, then stores the row together with what `also`
-/// writes, in one transaction. When anything fails, nothing is left of it.
+/// Makes branch and directory under an intent, then stores the row (a new one, or that of
+/// `wanted.row.id`) together with what `also` writes, in one transaction. When anything fails,
+/// nothing is left of it.
 worktree make_worktree(effects& fx, const new_worktree& wanted,
                        const std::function<void(tx&, const worktree&)>& also);
 
@@ -40,7 +42,10 @@ void check_branch_name(std::string_view field, const std::string& branch);
 /// The commit that `ref` names, or invalid_params (field).
 std::string commit_for(git& repository, std::string_view field, const std::string& ref);
 
-// Removing: actors/worktree_removal.cpp.
+/// A path and a branch that nobody has, from those wanted: with -2, -3, ... if they are taken.
+void find_free_names(effects& fx, new_worktree& wanted);
+
+// Removing: actors/worktree_removal.cpp; restoring: actors/worktree_restoring.cpp.
 
 /// Why a worktree must not be removed: work in it that exists nowhere else. Empty if it may.
 struct unsaved_work {
@@ -50,6 +55,9 @@ struct unsaved_work {
   bool none() const { return files.empty() && commits == 0; }
   std::string words() const;
 };
+
+/// Where the backups of a worktree are.
+std::string backup_prefix_of(const worktree& row);
 
 unsaved_work find_unsaved_work(effects& fx, const worktree& of);
 
@@ -65,7 +73,11 @@ worktree spawn_worktree(effects& fx, const worktree_spawn& request);
 worktree_state look_at_worktree(effects& fx, const worktree_status& request);
 merged_worktree merge_to_parent(effects& fx, const worktree_merge_to_parent& request);
 removed_worktree remove_worktree(effects& fx, const worktree_remove& request);
+restored_worktree restore_worktree(effects& fx, const worktree_restore& request);
 pruned_worktrees prune_worktrees(effects& fx, const worktree_prune& request);
+
+/// The loop: prunes what is as old as the config says.
+void prune_by_itself(effects& fx);
 decide_result decide_worktree(effects& fx, const scheduler_decide_worktree& request);
 
 } // namespace orch

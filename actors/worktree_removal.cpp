@@ -1,4 +1,5 @@
 #include "actors/worktree_effects.hpp"
+#include "io/log.hpp"
 #include "storage/worktrees.hpp"
 
 #include <fmt/format.h>
@@ -53,6 +54,9 @@ std::vector<std::string> unfinished_business(const fs::path& path) {
 /// Commits of `head` that neither main nor the parent's branch has.
 int64_t commits_only_in(effects& fx, const worktree& of, const std::string& head) {
   auto& repository = fx.repository();
+  // A branch that was squashed or rebased is on main under other names.
+  if (fx.look([&](tx& t) { return was_merged_to_main(t, of.id, head); }))
+    return 0;
   auto count = repository.distance(unmerged_base(repository, of, {}), head).ahead;
   // What went into the parent's branch is not lost, wherever main is.
   if (auto parent = parent_of(fx, of))
@@ -106,6 +110,10 @@ void refuse_nested_repositories(const worktree& row, const unsaved_work& unsaved
 
 } // namespace
 
+std::string backup_prefix_of(const worktree& row) {
+  return fmt::format("refs/codex-orch/backup/{}-{}-", row.branch, row.id);
+}
+
 unsaved_work find_unsaved_work(effects& fx, const worktree& of) {
   auto& repository = fx.repository();
   unsaved_work found;
@@ -139,15 +147,14 @@ removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force,
                           {{"files", unsaved.files}, {"unmerged_commits", unsaved.commits}}};
     if (!unsaved.none()) {
       refuse_nested_repositories(row, unsaved);
-      removed.backup_ref =
-        fmt::format("refs/codex-orch/backup/{}-{}-{}", row.branch, row.id, fx.around.now().us);
+      removed.backup_ref = fmt::format("{}{}", backup_prefix_of(row), fx.around.now().us);
       back_up(fx, row, *removed.backup_ref, tip);
     }
     removed.reclaimed_bytes = fs::is_directory(row.path) ? disk_use(row.path) : 0;
     take_off_disk(fx, row, tip);
   }
   fx.store([&](tx& t) {
-    removed.worktree = mark_removed(t, row.id);
+    removed.worktree = mark_removed(t, row.id, removed.backup_ref);
     also(t, removed);
   });
   return removed;
@@ -233,6 +240,15 @@ pruned_worktrees prune_worktrees(effects& fx, const worktree_prune& request) {
     }
   }
   return pruned;
+}
+
+void prune_by_itself(effects& fx) {
+  worktree_prune request;
+  request.dry_run = false;
+  request.older_than_hours = fx.loops().config.prune_after_hours;
+  auto pruned = prune_worktrees(fx, request);
+  for (const auto& path : pruned.removed)
+    log_info("removed the worktree {}", path);
 }
 
 } // namespace orch

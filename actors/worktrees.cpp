@@ -15,6 +15,7 @@ worktree_actor::behavior_type worktrees(worktree_actor::pointer self, tree parts
     effect<worktree_status>(self, parts, look_at_worktree),
     effect<worktree_merge_to_parent>(self, parts, merge_to_parent),
     effect<worktree_remove>(self, parts, remove_worktree),
+    effect<worktree_restore>(self, parts, restore_worktree),
     effect<worktree_prune>(self, parts, prune_worktrees),
   };
 }

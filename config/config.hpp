@@ -58,6 +58,8 @@ struct loops_config {
   int64_t reviewer_dispatch = 10;
   int64_t mirror_refresh = 60;
   int64_t merge_processing = 0;
+  int64_t worktree_prune = 0;
+  int64_t prune_after_hours = 72;
 
   field_list fields() {
     return {
@@ -79,6 +81,13 @@ struct loops_config {
         .range(0, 86'400),
       optional("merge_processing", merge_processing, "seconds; merges what is queued for main")
         .range(0, 86'400),
+      optional("worktree_prune", worktree_prune,
+               "seconds; removes worktrees of dead sessions that hold nothing of their own")
+        .range(0, 86'400),
+      optional("prune_after_hours", prune_after_hours,
+               "how old worktrees are that worktree_prune "
+               "removes")
+        .range(0, 1'000'000),
     };
   }
 };
@@ -126,8 +135,10 @@ struct merging_config {
       optional("review", review,
                "whose approval a request needs: of those with a merge request, of all, of none")
         .one_of({"if_requested", "always", "never"}),
-      optional("style", style, "merge: a merge commit each; squash: one commit each")
-        .one_of({"merge", "squash"}),
+      optional("style", style,
+               "merge: a merge commit each; squash: one commit each; rebase: their commits, one "
+               "after the other")
+        .one_of({"merge", "squash", "rebase"}),
       optional("ageing_minutes", ageing_minutes, "waiting that long counts as one more priority")
         .range(1, 525'600),
     };

@@ -1,5 +1,6 @@
 #include "io/check_command.hpp"
 
+#include "io/check_guard.hpp"
 #include "io/descriptor.hpp"
 #include "io/git_program.hpp"
 #include "io/process.hpp"
@@ -21,9 +22,8 @@ namespace {
 constexpr std::size_t most_logged = 16U << 20;
 constexpr std::size_t tail_size = 2'000;
 
-/// How POSIX shells say that a command cannot be run or is not there.
-constexpr int cannot_be_run = 126;
-constexpr int not_found = 127;
+/// Longer than the guard tries to kill what the check has started.
+constexpr std::chrono::seconds time_for_guard{4};
 
 std::string mark_of(const std::string& mark) {
   return "ORCH_MERGE_RUN=" + mark;
@@ -67,7 +67,9 @@ std::string words_for(const check_command& check, const outcome& ended) {
 } // namespace
 
 check_outcome run_check(const check_command& check) {
-  descriptor log{::open(check.log.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+  // A new file: whatever has that name already may lead elsewhere.
+  descriptor log{
+    ::open(check.log.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
   if (!log.open())
     throw request_error{
       errc::unavailable,
@@ -75,18 +77,19 @@ check_outcome run_check(const check_command& check) {
       {{"path", check.log.string()}}};
   check_outcome result;
   program shell;
-  shell.argv = {"/bin/sh", "-c", check.command};
+  // This very program, whatever has happened to its file since.
+  shell.argv = {"/proc/self/exe", check_guard_word, check.command};
   shell.directory = check.directory;
   shell.environment = environment_for(check);
   shell.clean = true;
   shell.timeout = check.timeout;
   shell.most_output = most_logged;
   shell.log = log.number();
+  shell.grace = time_for_guard;
   shell.given_up = [&] { return result.given_up = check.given_up(); };
   auto ended = run(shell);
   kill_check(check.mark);
   result.passed = ended.ok() && !ended.timed_out && !result.given_up;
-  result.no_such_command = ended.exit_code == cannot_be_run || ended.exit_code == not_found;
   result.words = words_for(check, ended);
   result.tail = tail_of(log.number());
   return result;

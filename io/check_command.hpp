@@ -13,16 +13,15 @@ namespace orch {
 struct check_command {
   std::string command; ///< for a shell
   std::filesystem::path directory;
-  std::filesystem::path log; ///< both streams, 16 MiB at most
+  std::filesystem::path log; ///< both streams, 16 MiB and their end; must not be there yet
   std::chrono::seconds timeout{1'800};
   std::string mark; ///< the value of ORCH_MERGE_RUN there, by which its processes are known
-  std::function<bool()> given_up = [] { return false; };
+  std::function<bool()> given_up = [] { return false; }; ///< asked often; must not throw
 };
 
 /// How it ended.
 struct check_outcome {
   bool passed = false;
-  bool no_such_command = false; ///< the shell says that it cannot be run
   bool given_up = false;
   std::string words; ///< "exited with 2", "ran longer than 1800 s", …
   std::string tail;  ///< the end of its output, for people

@@ -1,5 +1,6 @@
 #include "io/git.hpp"
 
+#include "io/git_advance.hpp"
 #include "io/git_changes.hpp"
 #include "io/git_files.hpp"
 #include "io/git_layout.hpp"
@@ -7,6 +8,8 @@
 #include "io/git_lock.hpp"
 #include "io/git_program.hpp"
 #include "io/git_questions.hpp"
+#include "io/git_scratch.hpp"
+#include "io/git_snapshots.hpp"
 #include "io/git_work_trees.hpp"
 
 #include <fmt/format.h>
@@ -104,9 +107,12 @@ std::string git::main_branch() {
   return head(layout().root).branch;
 }
 
+std::filesystem::path git::metadata_of(const std::filesystem::path& directory) {
+  return directory == layout().root ? layout().git_dir : require_work_tree(layout(), directory);
+}
+
 git_head git::head(const std::filesystem::path& directory) {
-  auto git_dir =
-    directory == layout().root ? layout().git_dir : require_work_tree(layout(), directory);
+  auto git_dir = metadata_of(directory);
   return parts_->ask([&](auto& library) { return library.head(git_dir); },
                      [&](auto& program) { return ask_git::head(program, directory); });
 }
@@ -171,6 +177,33 @@ git_merge git::merge(const std::string& ours, const std::string& theirs) {
   return ask_git::merge(parts_->program, parts_->known(ours), parts_->known(theirs));
 }
 
+git_snapshot git::snapshot(const std::filesystem::path& directory,
+                           const std::filesystem::path& objects) {
+  auto git_dir = metadata_of(directory);
+  return preview_git::snapshot(parts_->program, directory, git_dir, head(directory), objects);
+}
+
+std::vector<git_tree_changes> git::changes_between(
+  const std::vector<std::pair<std::string, std::string>>& commits,
+  const std::filesystem::path& objects) {
+  return preview_git::changes_between(parts_->program, commits, objects);
+}
+
+std::vector<git_merge> git::merge_all(
+  const std::vector<std::pair<std::string, std::string>>& commits,
+  const std::filesystem::path& objects) {
+  return preview_git::merge_all(parts_->program, commits, objects);
+}
+
+std::vector<std::string> git::not_ignored(const std::filesystem::path& directory,
+                                          const std::vector<std::string>& paths) {
+  return preview_git::not_ignored(parts_->program, directory, paths);
+}
+
+std::set<std::string> git::tracked_directories(const std::filesystem::path& directory) {
+  return preview_git::tracked_directories(parts_->program, directory);
+}
+
 std::string git::commit(const std::string& tree, const std::vector<std::string>& parents,
                         const std::string& message) {
   if (!is_object_id(tree))
@@ -182,13 +215,26 @@ std::string git::commit(const std::string& tree, const std::vector<std::string>&
   return tell_git::commit(parts_->program, tree, ids, message);
 }
 
-void git::check_out_scratch(const std::filesystem::path& path, const std::string& commit) {
-  git_work_trees{parts_->program, parts_->serial}.check_out_scratch(path, parts_->known(commit));
+std::string git::copy_commit(const std::string& original, const std::string& tree,
+                             const std::string& parent) {
+  if (!is_object_id(tree))
+    throw request_error{errc::not_found, fmt::format("no tree {}", tree), {{"tree", tree}}};
+  return tell_git::copy_commit(parts_->program, parts_->known(original), tree,
+                               parts_->known(parent));
 }
 
-std::optional<std::filesystem::path> git::work_tree_of(const std::string& branch) {
-  check_branch(branch);
-  return tell_git::user_of(layout(), branch_ref(branch));
+void git::make_scratch(const std::filesystem::path& path, const std::string& commit,
+                       const std::function<bool()>& given_up) {
+  tell_git::make_scratch(parts_->program, path, parts_->known(commit), given_up);
+}
+
+std::optional<std::string> git::other_name_of(const std::string& branch) {
+  constexpr std::string_view heads = "refs/heads/";
+  auto target = parts_->ask(
+    [&](auto& library) { return library.symbolic_target(branch_ref(branch)); },
+    [&](auto& program) { return ask_git::symbolic_target(program, branch_ref(branch)); });
+  return target && target->starts_with(heads) ? std::optional{target->substr(heads.size())}
+                                              : std::nullopt;
 }
 
 std::vector<std::string> git::mainline(const std::string& from, const std::string& to) {
@@ -198,10 +244,20 @@ std::vector<std::string> git::mainline(const std::string& from, const std::strin
     '\n');
 }
 
+std::vector<std::string> git::plain_commits(const std::string& from, const std::string& to,
+                                            std::size_t most) {
+  return split_words(
+    parts_->program.output_of(
+      {{"rev-list", "--topo-order", "--reverse", "--no-merges", fmt::format("--max-count={}", most),
+        fmt::format("{}..{}", parts_->known(from), parts_->known(to))}}),
+    '\n');
+}
+
 std::optional<std::string> git::merge_base(const std::string& one, const std::string& other) {
-  auto result = parts_->program.attempt({{"merge-base", parts_->known(one), parts_->known(other)}});
-  auto line = result.out.substr(0, result.out.find('\n'));
-  return is_object_id(line) ? std::optional{line} : std::nullopt;
+  auto first = parts_->known(one);
+  auto second = parts_->known(other);
+  return parts_->ask([&](auto& library) { return library.merge_base(first, second); },
+                     [&](auto& program) { return ask_git::merge_base(program, first, second); });
 }
 
 std::string git::subjects(const std::string& from, const std::string& to) {
@@ -216,15 +272,21 @@ std::string git::tree_of(const std::string& commit) {
   return parts_->program.line_of({{"rev-parse", "--verify", parts_->known(commit) + "^{tree}"}});
 }
 
-void git::fast_forward(const std::filesystem::path& directory, const std::string& commit,
-                       const std::optional<std::string>& expected) {
+void git::advance_branch(const std::string& branch, const std::string& from,
+                         const std::string& to) {
+  check_branch(branch);
+  tell_git::advance_branch(parts_->program, branch, parts_->known(from), parts_->known(to));
+}
+
+void git::undo_advance(const std::string& branch, const std::string& from, const std::string& to,
+                       std::filesystem::file_time_type since) {
+  check_branch(branch);
+  tell_git::undo_advance(parts_->program, branch, parts_->known(from), parts_->known(to), since);
+}
+
+void git::fast_forward(const std::filesystem::path& directory, const std::string& commit) {
   require_work_tree(layout(), directory);
   auto current = head(directory);
-  if (expected && current.commit != expected)
-    throw request_error{errc::conflict,
-                        fmt::format("{} is at {}, not at {}", directory.string(),
-                                    current.commit.value_or("no commit"), *expected),
-                        {{"commit", current.commit.value_or("")}}};
   if (current.branch.empty() || !current.commit)
     throw request_error{
       errc::failed_precondition,
@@ -252,6 +314,35 @@ void git::keep(const std::filesystem::path& directory, const std::string& ref) {
   auto git_dir = require_work_tree(layout(), directory);
   auto kept = tell_git::keep(parts_->program, directory, git_dir, head(directory));
   parts_->program.output_of({{"update-ref", "-m", "codex-orchestrator", ref, kept}});
+}
+
+std::optional<std::string> git::kept_on(const std::string& commit) {
+  return tell_git::kept_on(parts_->program, parts_->known(commit));
+}
+
+void git::put_back(const std::filesystem::path& directory, const std::string& head,
+                   const std::optional<std::string>& kept) {
+  require_work_tree(layout(), directory);
+  auto wanted = parts_->known(head);
+  if (this->head(directory).commit != wanted) {
+    git_command checkout{{"checkout", "--quiet", "--detach", "--no-recurse-submodules", wanted},
+                         directory};
+    checkout.timeout = checkout_patience;
+    parts_->program.output_of(checkout);
+  }
+  if (kept)
+    tell_git::put_back(parts_->program, directory, parts_->known(*kept));
+}
+
+std::optional<std::string> git::newest_ref(const std::string& prefix) {
+  std::optional<std::string> newest;
+  auto folder = prefix.substr(0, prefix.rfind('/') + 1);
+  for (auto& ref : split_words(
+         parts_->program.output_of({{"for-each-ref", "--format=%(refname)", folder}}), '\n'))
+    if (ref.size() > prefix.size() && ref.starts_with(prefix)
+        && ref.find_first_not_of("0123456789", prefix.size()) == std::string::npos)
+      newest = std::move(ref);
+  return newest;
 }
 
 void git::exclude(const std::string& pattern) {

@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace orch {
@@ -47,6 +50,21 @@ struct git_merge {
   std::vector<std::string> conflicts; ///< paths, sorted, each once
 };
 
+/// A work tree as if all of it were committed.
+struct git_snapshot {
+  std::string head;
+  std::string commit; ///< `head` if nothing is uncommitted
+  std::vector<std::string> uncommitted;
+  std::vector<std::string> left_out; ///< of these: too large to be taken in
+};
+
+/// How two trees differ.
+struct git_tree_changes {
+  std::vector<std::string> added;
+  std::vector<std::string> deleted;
+  std::vector<std::string> modified;
+};
+
 /// One repository as the rest of the program sees it. Reading goes through libgit2 where that can
 /// open the repository, everything else through the git program, which never runs hooks, pagers,
 /// editors or prompts. Each instance belongs to one thread at a time; instances are cheap.
@@ -69,6 +87,9 @@ public:
   /// tree. A side branch that somebody has checked out there is not it. Empty if there is none.
   std::string main_branch();
 
+  /// The git directory of a work tree of this repository. Throws not_found or failed_precondition.
+  std::filesystem::path metadata_of(const std::filesystem::path& directory);
+
   /// What `directory`, a work tree of this repository, has checked out.
   git_head head(const std::filesystem::path& directory);
 
@@ -87,15 +108,24 @@ public:
   void add_worktree(const std::filesystem::path& path, const std::string& branch,
                     const std::string& commit);
 
-  /// Makes the work tree at `path`, which is ours alone, show `commit` and nothing else, on no
-  /// branch; there need not be one yet. What was in it, ignored files included, is gone.
-  void check_out_scratch(const std::filesystem::path& path, const std::string& commit);
+  /// Makes a directory at `path` (its parent's parent must be there) with the files of `commit` and
+  /// a repository of its own, which has the objects and copies of the refs of this one: whatever is
+  /// done to it changes nothing here. What was there before is gone. `given_up`: asked now and
+  /// then; then it throws unavailable.
+  void make_scratch(
+    const std::filesystem::path& path, const std::string& commit,
+    const std::function<bool()>& given_up = [] { return false; });
 
-  /// The work tree that has that branch checked out, if there is one.
-  std::optional<std::filesystem::path> work_tree_of(const std::string& branch);
+  /// The branch that this one is another name of (a symbolic ref); nothing for a plain one.
+  std::optional<std::string> other_name_of(const std::string& branch);
 
   /// The commits that `to` has on its first-parent line since `from` (commits), oldest first.
   std::vector<std::string> mainline(const std::string& from, const std::string& to);
+
+  /// The commits that `to` has and `from` has not, merges left out, parents first; of more than
+  /// `most` the last ones.
+  std::vector<std::string> plain_commits(const std::string& from, const std::string& to,
+                                         std::size_t most);
 
   /// The newest commit that both have; nothing if they are unrelated.
   std::optional<std::string> merge_base(const std::string& one, const std::string& other);
@@ -131,15 +161,54 @@ public:
   /// Merges `theirs` into `ours` (commits) in memory, as `git merge` would.
   git_merge merge(const std::string& ours, const std::string& theirs);
 
+  // What is asked in passing is kept in a directory of objects beside those of the repository,
+  // which may be deleted whenever nobody needs the answers any more (made if it is missing).
+
+  /// What the work tree would be with all that is uncommitted; the same state gives the same
+  /// commit. Nothing there changes. Throws failed_precondition if it has no commit yet.
+  git_snapshot snapshot(const std::filesystem::path& directory,
+                        const std::filesystem::path& objects);
+
+  /// How each second commit differs from the first.
+  std::vector<git_tree_changes> changes_between(
+    const std::vector<std::pair<std::string, std::string>>& commits,
+    const std::filesystem::path& objects);
+
+  /// Merges each two commits in memory. They must have a common history.
+  std::vector<git_merge> merge_all(const std::vector<std::pair<std::string, std::string>>& commits,
+                                   const std::filesystem::path& objects);
+
+  /// Those of these paths in a work tree (relative) that git does not ignore.
+  std::vector<std::string> not_ignored(const std::filesystem::path& directory,
+                                       const std::vector<std::string>& paths);
+
+  /// The directories of a work tree (relative) that have tracked files in or below them.
+  std::set<std::string> tracked_directories(const std::filesystem::path& directory);
+
   /// Writes a commit of `tree`; no ref moves. Returns its id. Works without user.name configured.
   std::string commit(const std::string& tree, const std::vector<std::string>& parents,
                      const std::string& message);
 
+  /// Writes a commit of `tree` on `parent` with the author, the date and the message of `original`;
+  /// its signature is left out. Returns its id.
+  std::string copy_commit(const std::string& original, const std::string& tree,
+                          const std::string& parent);
+
   /// Moves the branch checked out in `directory` forward to `commit`, files and all. Local changes
   /// that do not overlap stay; overlapping ones: failed_precondition (data.paths), nothing moved.
-  /// `expected`: only if it is at that commit now, else conflict.
-  void fast_forward(const std::filesystem::path& directory, const std::string& commit,
-                    const std::optional<std::string>& expected = {});
+  void fast_forward(const std::filesystem::path& directory, const std::string& commit);
+
+  /// Moves a branch from one commit to a later one, with the files of the work trees that have it
+  /// checked out. Local changes elsewhere stay. Throws conflict if it is not at `from` or is being
+  /// checked out just now, failed_precondition (data.paths) if local changes are in the way or it
+  /// is being rebased; after an error nothing has changed, but for the work of a git that was
+  /// killed or had no room (`undo_advance`).
+  void advance_branch(const std::string& branch, const std::string& from, const std::string& to);
+
+  /// Takes back what an `advance_branch` that was killed has done to files since then. Only if the
+  /// branch is at `from`.
+  void undo_advance(const std::string& branch, const std::string& from, const std::string& to,
+                    std::filesystem::file_time_type since);
 
   /// Points `ref` at `commit`, only while it is at `expected` (nothing: it must not exist).
   /// Throws conflict if it is not.
@@ -149,6 +218,18 @@ public:
   /// Keeps what `directory` has, uncommitted and untracked files included, as a commit under `ref`.
   /// Neither its index nor its files change.
   void keep(const std::filesystem::path& directory, const std::string& ref);
+
+  /// What was checked out where `keep` has made this commit; nothing for any other commit.
+  std::optional<std::string> kept_on(const std::string& commit);
+
+  /// Gives the work tree at `directory`, which has no changes, what `keep` has found: `head`
+  /// checked out (on no branch unless its branch is there), and the files of `kept`, none of them
+  /// staged.
+  void put_back(const std::filesystem::path& directory, const std::string& head,
+                const std::optional<std::string>& kept);
+
+  /// The last ref, by name, that begins with `prefix` and goes on with digits only.
+  std::optional<std::string> newest_ref(const std::string& prefix);
 
   /// Adds `pattern` to .git/info/exclude unless it is there.
   void exclude(const std::string& pattern);

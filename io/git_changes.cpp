@@ -1,6 +1,7 @@
 #include "io/git_changes.hpp"
 
 #include "io/git_layout.hpp"
+#include "io/git_private_index.hpp"
 #include "io/git_questions.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +18,9 @@ namespace orch::tell_git {
 namespace fs = std::filesystem;
 
 namespace {
+
+/// How the subjects of commits begin that `keep` makes.
+constexpr std::string_view kept_subject = "Keep uncommitted work of ";
 
 using variables = std::vector<std::pair<std::string, std::string>>;
 
@@ -57,10 +61,11 @@ variables identity(const git_program& git) {
   return result;
 }
 
-std::optional<std::string> value_of(const git_program& git, const std::string& ref) {
-  auto result = git.attempt({{"rev-parse", "--quiet", "--verify", ref}});
-  auto line = result.out.substr(0, result.out.find('\n'));
-  return result.ok() && is_object_id(line) ? std::optional{line} : std::nullopt;
+/// "NAME <EMAIL> SECONDS ZONE", as of now.
+std::string committer(const git_program& git) {
+  git_command question{{"var", "GIT_COMMITTER_IDENT"}};
+  question.environment = identity(git);
+  return git.line_of(question);
 }
 
 request_error ref_conflict(const std::string& ref, const std::optional<std::string>& expected,
@@ -86,55 +91,23 @@ std::vector<std::string> refused_paths(const std::string& words) {
   return in_order(std::move(paths));
 }
 
-/// A directory for an index that is not the work tree's, gone with this.
-class private_index {
-public:
-  explicit private_index(const fs::path& git_dir)
-    : directory_{git_dir / "orchestrator-index-XXXXXX"} {
-    auto name = directory_.string();
-    if (::mkdtemp(name.data()) == nullptr)
-      throw request_error{errc::unavailable,
-                          fmt::format("cannot make a directory in {}", git_dir.string())};
-    directory_ = name;
-  }
-  private_index(const private_index&) = delete;
-  private_index& operator=(const private_index&) = delete;
-  ~private_index() {
-    std::error_code harmless;
-    fs::remove_all(directory_, harmless);
-  }
-
-  fs::path file() const { return directory_ / "index"; }
-
-  /// Starts from another index. Its time is kept: git compares it with the files' to tell which may
-  /// have changed unseen.
-  void copy(const fs::path& index) const {
-    std::error_code error;
-    auto time = fs::last_write_time(index, error);
-    if (error)
-      return; // a work tree without index has nothing staged
-    fs::copy_file(index, file(), error);
-    if (!error)
-      fs::last_write_time(file(), time, error);
-    if (error)
-      throw request_error{errc::unavailable,
-                          fmt::format("cannot copy {}: {}", index.string(), error.message())};
-  }
-
-private:
-  fs::path directory_;
-};
-
 } // namespace
 
-std::optional<fs::path> user_of(const repository_layout& layout, const std::string& ref) {
+std::vector<fs::path> users_of(const repository_layout& layout, const std::string& ref) {
   auto wanted = "ref: " + ref;
+  std::vector<fs::path> users;
   if (!layout.bare && first_line(layout.git_dir / "HEAD") == wanted)
-    return layout.root;
+    users.push_back(layout.root);
   for (const auto& linked : linked_work_trees(layout.git_dir))
     if (first_line(linked.metadata / "HEAD") == wanted && git_dir_of(linked.work_tree))
-      return linked.work_tree;
-  return std::nullopt;
+      users.push_back(linked.work_tree);
+  return users;
+}
+
+std::optional<std::string> value_of(const git_program& git, const std::string& ref) {
+  auto result = git.attempt({{"rev-parse", "--quiet", "--verify", ref}});
+  auto line = result.out.substr(0, result.out.find('\n'));
+  return result.ok() && is_object_id(line) ? std::optional{line} : std::nullopt;
 }
 
 std::string commit(const git_program& git, const std::string& tree,
@@ -146,6 +119,29 @@ std::string commit(const git_program& git, const std::string& tree,
   command.input = message;
   command.environment = identity(git);
   return git.line_of(command);
+}
+
+std::string copy_commit(const git_program& git, const std::string& original,
+                        const std::string& tree, const std::string& parent) {
+  auto text = git.output_of({{"cat-file", "commit", original}});
+  auto head_end = std::min(text.find("\n\n"), text.size());
+  auto copy = fmt::format("tree {}\nparent {}\n", tree, parent);
+  auto leave_out = false;
+  for (const auto& line : split_words(std::string_view{text}.substr(0, head_end), '\n')) {
+    // Lines that begin with a blank belong to the one before them, as in a signature.
+    if (!line.starts_with(' '))
+      leave_out = !line.starts_with("author ") && !line.starts_with("encoding ");
+    if (!leave_out)
+      copy += line + "\n";
+    if (line.starts_with("author "))
+      copy += fmt::format("committer {}\n", committer(git));
+  }
+  git_command write{{"hash-object", "-t", "commit", "-w", "--stdin"}};
+  write.input = copy + text.substr(head_end);
+  // A commit without message ends with its head.
+  if (!write.input.ends_with('\n') && head_end == text.size())
+    write.input += "\n";
+  return git.line_of(write);
 }
 
 void update_ref(const git_program& git, const std::string& ref, const std::string& commit,
@@ -173,10 +169,11 @@ void delete_branch(const git_program& git, const std::string& branch,
     return;
   if (only_at && found != only_at)
     throw ref_conflict(ref, only_at, found);
-  if (auto user = user_of(git.layout(), ref))
-    throw request_error{errc::failed_precondition,
-                        fmt::format("branch {} is checked out in {}", branch, user->string()),
-                        {{"branch", branch}, {"path", user->string()}}};
+  if (auto users = users_of(git.layout(), ref); !users.empty())
+    throw request_error{
+      errc::failed_precondition,
+      fmt::format("branch {} is checked out in {}", branch, users.front().string()),
+      {{"branch", branch}, {"path", users.front().string()}}};
   git_command command{{"update-ref", "-d", ref, *found}};
   auto result = git.attempt(command);
   if (!result.ok()) {
@@ -227,7 +224,21 @@ std::string keep(const git_program& git, const fs::path& directory, const fs::pa
   auto tree = git.line_of(write);
   auto parents = head.commit ? std::vector{*head.commit} : std::vector<std::string>{};
   auto what = head.branch.empty() ? std::string{"a detached HEAD"} : head.branch;
-  return commit(git, tree, parents, fmt::format("Keep uncommitted work of {}", what));
+  return commit(git, tree, parents, fmt::format("{}{}", kept_subject, what));
+}
+
+std::optional<std::string> kept_on(const git_program& git, const std::string& commit) {
+  auto lines = split_words(git.output_of({{"log", "-1", "--format=%P%n%s", commit}}), '\n');
+  if (lines.size() != 2 || !is_object_id(lines[0]) || !lines[1].starts_with(kept_subject))
+    return std::nullopt;
+  return lines[0];
+}
+
+void put_back(const git_program& git, const fs::path& directory, const std::string& kept) {
+  git_command read{{"read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD", kept}, directory};
+  read.timeout = checkout_patience;
+  git.output_of(read);
+  git.output_of({{"reset", "--mixed", "--quiet", "--no-recurse-submodules"}, directory});
 }
 
 } // namespace orch::tell_git

@@ -276,6 +276,16 @@ git_distance git_library::distance(const std::string& from_commit,
   return {static_cast<int64_t>(ahead), static_cast<int64_t>(behind)};
 }
 
+std::optional<std::string> git_library::merge_base(const std::string& one,
+                                                   const std::string& other) const {
+  git_oid fork;
+  auto first = id_of(one);
+  auto second = id_of(other);
+  if (!found(functions().merge_base(&fork, parts_->repository.get(), &first, &second)))
+    return std::nullopt;
+  return text_of(fork);
+}
+
 std::vector<std::string> git_library::changed_paths(const std::string& base_commit,
                                                     const std::string& commit) const {
   const auto& table = functions();

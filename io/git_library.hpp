@@ -32,6 +32,7 @@ public:
   std::optional<std::string> symbolic_target(const std::string& ref) const;
 
   git_distance distance(const std::string& from_commit, const std::string& to_commit) const;
+  std::optional<std::string> merge_base(const std::string& one, const std::string& other) const;
   std::vector<std::string> changed_paths(const std::string& base_commit,
                                          const std::string& commit) const;
 

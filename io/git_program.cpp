@@ -31,6 +31,8 @@ constexpr std::array first_arguments{
   "i18n.commitEncoding=UTF-8",
   "-c",
   "advice.detachedHead=false",
+  "-c",
+  "log.showSignature=false",
   "--no-pager",
   "--literal-pathspecs",
 };
@@ -82,6 +84,21 @@ std::vector<std::pair<std::string, std::string>> environment_of(
   return result;
 }
 
+/// A work tree that lost its .git must not be taken for the repository around it. Git is told not
+/// to look there, but in a list whose separator cannot be quoted.
+void must_be_known(const repository_layout& layout, const git_command& command,
+                   const std::filesystem::path& directory) {
+  auto says_where = std::ranges::any_of(
+    command.environment, [](const auto& variable) { return variable.first == "GIT_DIR"; });
+  std::error_code ignored;
+  if (says_where || directory == layout.root || directory.string().find(':') == std::string::npos
+      || std::filesystem::exists(directory / ".git", ignored))
+    return;
+  throw request_error{errc::failed_precondition,
+                      fmt::format("{} is not a work tree of git", directory.string()),
+                      {{"path", directory.string()}}};
+}
+
 request_error no_git(const request_error& error) {
   auto data = error.data;
   data["instructions"] = "install git 2.38 or newer where PATH of this server finds it";
@@ -106,8 +123,9 @@ git_program::git_program(repository_layout layout, std::vector<int> inherit)
   : layout_{std::move(layout)}, inherit_{std::move(inherit)} {
 }
 
-outcome git_program::attempt(const git_command& command) const {
+program git_program::program_for(const git_command& command) const {
   auto directory = command.directory.empty() ? layout_.root : command.directory;
+  must_be_known(layout_, command, directory);
   program git{{first_arguments.begin(), first_arguments.end()}, directory};
   for (const auto& setting : command.settings)
     git.argv.insert(git.argv.end(), {"-c", setting});
@@ -116,9 +134,14 @@ outcome git_program::attempt(const git_command& command) const {
   git.unset.assign(unwanted_names.begin(), unwanted_names.end());
   git.input = command.input;
   git.timeout = command.timeout;
+  git.given_up = command.given_up;
   git.inherit = inherit_;
+  return git;
+}
+
+outcome git_program::attempt(const git_command& command) const {
   try {
-    auto result = run(git);
+    auto result = run(program_for(command));
     if (result.timed_out)
       throw git_failed(command, result);
     return result;
@@ -127,6 +150,10 @@ outcome git_program::attempt(const git_command& command) const {
       throw no_git(error);
     throw;
   }
+}
+
+dialogue git_program::talk(const git_command& command) const {
+  return dialogue{program_for(command)};
 }
 
 std::string git_program::output_of(const git_command& command) const {

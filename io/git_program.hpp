@@ -21,6 +21,7 @@ struct git_command {
   std::vector<std::string> settings{}; ///< configuration for this run: "key=value"
   std::vector<std::pair<std::string, std::string>> environment{};
   std::chrono::milliseconds timeout{120'000};
+  std::function<bool()> given_up{}; ///< asked now and then: ends it as the time-out does
 };
 
 /// For what writes a whole work tree, filters included.
@@ -38,6 +39,9 @@ public:
   /// Throws only if git cannot be run at all or does not end.
   outcome attempt(const git_command& command) const;
 
+  /// A run of git that is asked line by line.
+  dialogue talk(const git_command& command) const;
+
   /// What it prints; throws `git_failed` if it fails.
   std::string output_of(const git_command& command) const;
 
@@ -45,6 +49,8 @@ public:
   std::string line_of(const git_command& command) const;
 
 private:
+  program program_for(const git_command& command) const;
+
   repository_layout layout_;
   std::vector<int> inherit_;
 };

@@ -30,11 +30,23 @@ std::string fork_of(const git_program& git, const std::string& base, const std::
   return git.line_of({{"hash-object", "-t", "tree", "--stdin"}});
 }
 
+/// Where one side has a file and the other a directory, git calls the file NAME~COMMIT.
+std::string without_side(std::string file) {
+  auto mark = file.rfind('~');
+  if (mark != std::string::npos && is_object_id(std::string_view{file}.substr(mark + 1)))
+    file.erase(mark);
+  return file;
+}
+
+} // namespace
+
 /// Git 2.39's `merge-tree -z --name-only`: the tree, the files in conflict and an empty field; then
 /// per message the number of its paths, the paths, its kind and its text.
 std::vector<std::string> conflicts_in(const std::vector<std::string>& fields) {
   auto at = std::find(fields.begin() + 1, fields.end(), "");
   std::vector<std::string> files{fields.begin() + 1, at};
+  for (auto& file : files)
+    file = without_side(std::move(file));
   if (!files.empty())
     return in_order(std::move(files));
   // Some conflicts of whole directories leave no file in conflict: only the messages name paths.
@@ -50,8 +62,6 @@ std::vector<std::string> conflicts_in(const std::vector<std::string>& fields) {
   }
   return in_order(std::move(files));
 }
-
-} // namespace
 
 git_head head(const git_program& git, const std::filesystem::path& directory) {
   constexpr std::string_view heads = "refs/heads/";
@@ -101,6 +111,15 @@ git_distance distance(const git_program& git, const std::string& from_commit,
   counts.resize(2);
   return {std::strtoll(counts[1].c_str(), nullptr, 10),
           std::strtoll(counts[0].c_str(), nullptr, 10)};
+}
+
+std::optional<std::string> merge_base(const git_program& git, const std::string& one,
+                                      const std::string& other) {
+  git_command question{{"merge-base", one, other}};
+  auto result = git.attempt(question);
+  if (!result.ok() && result.exit_code != 1)
+    throw git_failed(question, result);
+  return id_in(result);
 }
 
 std::vector<std::string> changed_paths(const git_program& git, const std::string& base_commit,

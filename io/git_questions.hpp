@@ -21,6 +21,9 @@ git_distance distance(const git_program& git, const std::string& from_commit,
 std::vector<std::string> changed_paths(const git_program& git, const std::string& base_commit,
                                        const std::string& commit);
 
+std::optional<std::string> merge_base(const git_program& git, const std::string& one,
+                                      const std::string& other);
+
 /// Nothing if it is not configured.
 std::optional<std::string> setting(const git_program& git, const std::string& key);
 
@@ -29,5 +32,9 @@ std::string diff(const git_program& git, const std::string& base_commit, const s
 std::string diffstat(const git_program& git, const std::string& base_commit,
                      const std::string& commit);
 git_merge merge(const git_program& git, const std::string& ours, const std::string& theirs);
+
+/// The paths in conflict that the fields of an answer of `git merge-tree -z` (2.39) name, the tree
+/// first.
+std::vector<std::string> conflicts_in(const std::vector<std::string>& fields);
 
 } // namespace orch::ask_git

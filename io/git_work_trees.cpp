@@ -86,31 +86,6 @@ void git_work_trees::add(const fs::path& path, const std::string& branch,
   }
 }
 
-void git_work_trees::check_out_scratch(const fs::path& path, const std::string& commit) const {
-  auto place = place_of(path);
-  auto usable = fs::is_directory(place) && git_.attempt({{"rev-parse", "--git-dir"}, place}).ok();
-  if (!usable) {
-    try {
-      remove(place);
-    } catch (const request_error& e) {
-      if (e.code != errc::not_found)
-        throw;
-    }
-    git_lock lock{serial_};
-    make_parents(place);
-    git_.output_of(
-      {{"worktree", "add", "--force", "--detach", "--no-checkout", "--", place.string(), commit}});
-  }
-  git_command reset{{"reset", "--hard", "--quiet", "--no-recurse-submodules", commit}, place};
-  git_command clean{{"clean", "-ffdxq"}, place};
-  reset.timeout = clean.timeout = checkout_patience;
-  // What a killed run has left would stop this one; nobody else works here.
-  std::error_code ignored;
-  fs::remove(git_.line_of({{"rev-parse", "--absolute-git-dir"}, place}) + "/index.lock", ignored);
-  git_.output_of(reset);
-  git_.output_of(clean);
-}
-
 void git_work_trees::register_work_tree(addition& made) const {
   git_lock lock{serial_};
   if (anything_at(made.path))

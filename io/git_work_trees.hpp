@@ -17,9 +17,6 @@ public:
   void add(const std::filesystem::path& path, const std::string& branch,
            const std::string& commit) const;
 
-  /// See `git::check_out_scratch`.
-  void check_out_scratch(const std::filesystem::path& path, const std::string& commit) const;
-
   /// See `git::remove_worktree`.
   void remove(const std::filesystem::path& path) const;
 

@@ -1,5 +1,6 @@
 #include "config/config_schema.hpp"
 #include "config/supervisor_config.hpp"
+#include "io/check_guard.hpp"
 #include "io/hook.hpp"
 #include "io/install.hpp"
 #include "io/log.hpp"
@@ -176,6 +177,8 @@ int main(int argc, char** argv) {
   auto asks = argc > 2 && std::string_view{argv[2]} == "--help";
   if (argc > 1 && std::string_view{argv[1]} == "hook" && !asks)
     return orch::run_hook({argv + 2, argv + argc});
+  if (argc == 3 && std::string_view{argv[1]} == orch::check_guard_word)
+    return orch::guard_check(argv[2]);
   CLI::App app{"Coordinates coding agents that work in one git repository at the same time.",
                "codex-orchestrator"};
   command_line line;

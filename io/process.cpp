@@ -1,6 +1,7 @@
 #include "io/process.hpp"
 
 #include "io/descriptor.hpp"
+#include "io/files.hpp"
 #include "messages/error.hpp"
 
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +34,9 @@ constexpr std::chrono::milliseconds linger{1000};
 
 /// How often to look for the child's end where the kernel has no pidfd.
 constexpr std::chrono::milliseconds glance{20};
+
+/// Of the end of a log that is too long so much is kept.
+constexpr std::size_t kept_end = 64U << 10;
 
 [[noreturn]] void cannot_run(const program& p, int error) {
   std::error_code missing;
@@ -214,7 +219,9 @@ public:
       auto unwanted = !reaped_ && !result_.timed_out && program_.given_up && program_.given_up();
       if (!reaped_ && !result_.timed_out && (unwanted || steady::now() >= deadline_))
         give_up();
+      kill_in_time();
     }
+    write_end();
     return std::move(result_);
   }
 
@@ -249,16 +256,26 @@ private:
       from.close();
   }
 
-  /// What a full disk does not take is lost; the program goes on.
   void write_down(std::string_view bytes) {
-    bytes = bytes.substr(0, program_.most_output - logged_);
-    while (!bytes.empty()) {
-      auto count = ::write(program_.log, bytes.data(), bytes.size());
-      if (count < 0 && errno != EINTR)
-        return;
-      bytes.remove_prefix(count > 0 ? static_cast<std::size_t>(count) : 0);
-      logged_ += count > 0 ? static_cast<std::size_t>(count) : 0;
-    }
+    auto room = program_.most_output - logged_;
+    write_all(program_.log, bytes.substr(0, room)); // what a full disk does not take is lost
+    logged_ += std::min(room, bytes.size());
+    if (bytes.size() <= room)
+      return;
+    left_out_ += bytes.size() - room;
+    end_ += bytes.substr(room);
+    if (end_.size() > 2 * kept_end)
+      end_.erase(0, end_.size() - kept_end);
+  }
+
+  void write_end() {
+    if (left_out_ == 0)
+      return;
+    auto end = std::string_view{end_}.substr(end_.size() - std::min(end_.size(), kept_end));
+    if (left_out_ > end.size())
+      write_all(program_.log,
+                fmt::format("\n[... {} bytes are left out here ...]\n", left_out_ - end.size()));
+    write_all(program_.log, end);
   }
 
   void reap() {
@@ -277,7 +294,14 @@ private:
 
   void give_up() {
     result_.timed_out = true;
-    ::kill(-child_, SIGKILL);
+    if (program_.grace.count() > 0)
+      ::kill(child_, SIGTERM);
+    kill_at_ = steady::now() + program_.grace;
+  }
+
+  void kill_in_time() {
+    if (!reaped_ && result_.timed_out && steady::now() >= kill_at_)
+      ::kill(-child_, SIGKILL);
   }
 
   const program& program_;
@@ -288,6 +312,9 @@ private:
   steady::time_point deadline_;
   outcome result_{};
   std::size_t logged_ = 0;
+  std::size_t left_out_ = 0;
+  std::string end_;
+  steady::time_point kill_at_{};
   bool reaped_ = false;
 };
 
@@ -303,6 +330,73 @@ outcome run(const program& p) {
   out.theirs.close();
   err.theirs.close();
   return running_child{p, child, std::move(out.ours), std::move(err.ours)}.finish();
+}
+
+struct dialogue::parts {
+  program asked;
+  pid_t child = -1;
+  descriptor in;
+  descriptor out;
+  descriptor err;
+  std::string said{};
+  std::optional<outcome> ended{};
+
+  /// Waits for what it says; false if there is nothing more.
+  bool hear(steady::time_point end) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady::now());
+    pollfd watched{out.number(), POLLIN, 0};
+    if (::poll(&watched, 1, static_cast<int>(std::max<int64_t>(left.count(), 0))) <= 0)
+      return false;
+    std::array<char, 4'096> buffer;
+    auto count = ::read(out.number(), buffer.data(), buffer.size());
+    if (count > 0)
+      said.append(buffer.data(), static_cast<std::size_t>(count));
+    return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR));
+  }
+};
+
+dialogue::dialogue(const program& p) : parts_{std::make_unique<parts>(parts{p, -1, {}, {}, {}})} {
+  std::array<int, 2> ends{-1, -1};
+  // A socket, as writing to one that is closed need not raise a signal.
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    cannot_run(p, errno);
+  parts_->in = descriptor{ends[0]};
+  auto in = fresh(p, ends[1]);
+  auto out = make_channel(p);
+  auto err = make_channel(p);
+  parts_->child = start(p, {in.number(), out.theirs.number(), err.theirs.number()});
+  parts_->out = std::move(out.ours);
+  parts_->err = std::move(err.ours);
+}
+
+dialogue::~dialogue() {
+  end();
+}
+
+std::optional<std::string> dialogue::ask(const std::string& line) {
+  auto text = line + "\n";
+  auto& all = *parts_;
+  if (::send(all.in.number(), text.data(), text.size(), MSG_NOSIGNAL)
+      != static_cast<ssize_t>(text.size()))
+    return {};
+  auto end = steady::now() + all.asked.timeout;
+  while (all.said.find('\n') == std::string::npos)
+    if (!all.hear(end))
+      return {};
+  auto length = all.said.find('\n');
+  auto answer = all.said.substr(0, length);
+  all.said.erase(0, length + 1);
+  return answer;
+}
+
+outcome dialogue::end() {
+  if (!parts_->ended) {
+    parts_->in.close();
+    parts_->ended =
+      running_child{parts_->asked, parts_->child, std::move(parts_->out), std::move(parts_->err)}
+        .finish();
+  }
+  return *parts_->ended;
 }
 
 std::optional<std::filesystem::path> find_program(std::string_view name) {

@@ -34,10 +34,9 @@ std::vector<process_facts> all_processes() {
     // "12 (a name) S parent group session ...": the name may hold anything.
     auto rest = line.rfind(") ");
     process_facts facts;
-    pid_t parent = 0;
     pid_t group = 0;
     std::istringstream text{rest == line.npos ? std::string{} : line.substr(rest + 2)};
-    text >> facts.state >> parent >> group >> facts.session;
+    text >> facts.state >> facts.parent >> group >> facts.session;
     facts.id = static_cast<pid_t>(std::stol(name));
     found.push_back(facts);
   }

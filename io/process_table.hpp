@@ -10,6 +10,7 @@ namespace orch {
 /// A process of this machine, as `/proc` shows it.
 struct process_facts {
   pid_t id = 0;
+  pid_t parent = 0;
   pid_t session = 0; ///< the process that leads its session
   char state = 0;    ///< Z: it has ended
 };

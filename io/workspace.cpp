@@ -1,5 +1,6 @@
 #include "io/workspace.hpp"
 
+#include "actors/conflict_radar.hpp"
 #include "config/config.hpp"
 #include "io/git_pool.hpp"
 #include "io/install.hpp"
@@ -118,6 +119,8 @@ workspace_files open_workspace(const fs::path& directory, const json& settings) 
   if (files.config.loops.enabled)
     files.actors.parts.loops =
       std::make_shared<const loop_host>(loop_host{files.config.loops, files.config.reviews});
+  files.actors.parts.radar =
+    std::make_shared<conflict_radar>(dir / "radar" / std::to_string(files.around->server));
   files.actors.parts.open_git = [repositories]() mutable { return repositories.take(); };
   files.actors.parts.watch = [wake = dir / "wake"](std::function<void()> look) {
     return std::make_shared<wake_watch>(wake, std::move(look));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/conflicts.hpp"
 #include "messages/locks.hpp"
 #include "messages/reviewers.hpp"
 #include "messages/tasks.hpp"
@@ -374,10 +375,10 @@ struct merge_main_cancel {
 
 struct merge_methods {
   static constexpr std::string_view owner = "merge_queue";
-  using list =
-    method_list<merge_request, merge_review_context, merge_main_request, merge_main_next,
-                merge_main_status, merge_main_list, merge_main_acquire_lock,
-                merge_main_release_lock, merge_main_process, merge_main_explain, merge_main_cancel>;
+  using list = method_list<merge_request, merge_review_context, merge_main_request, merge_main_next,
+                           merge_main_status, merge_main_list, merge_main_acquire_lock,
+                           merge_main_release_lock, merge_main_process, merge_main_explain,
+                           merge_main_cancel, merge_conflicts_preview>;
 };
 
 } // namespace orch

@@ -21,6 +21,7 @@ struct worktree {
   std::string merge_state = "active";
   timestamp created_at;
   std::optional<timestamp> merged_at;
+  std::optional<std::string> backup_ref;
   std::optional<bool> exists_on_disk;
 
   field_list fields() {
@@ -37,6 +38,7 @@ struct worktree {
                "attached, active, merged_to_parent, merged_to_main or abandoned"),
       required("created_at", created_at),
       optional("merged_at", merged_at),
+      optional("backup_ref", backup_ref, "what removing it has kept, for worktree.restore"),
       optional("exists_on_disk", exists_on_disk, "worktree.list only").computed(),
     };
   }
@@ -269,6 +271,48 @@ struct worktree_remove {
   field_list fields() { return {id_of("worktree_id", worktree_id), optional("force", force)}; }
 };
 
+struct restored_worktree {
+  orch::worktree worktree;
+  std::string backup_ref;
+  std::string head;
+  std::vector<std::string> uncommitted_files;
+
+  field_list fields() {
+    return {
+      required("worktree", worktree),
+      required("backup_ref", backup_ref, "what it was restored from; it stays"),
+      required("head", head, "commit id"),
+      required("uncommitted_files", uncommitted_files, "as they were, none of them staged"),
+    };
+  }
+};
+
+struct worktree_restore {
+  static constexpr method about{
+    "worktree.restore",
+    "Bring a removed worktree back from its backup ref: branch, commits, uncommitted and untracked "
+    "files.",
+    access::effect};
+  using result = restored_worktree;
+
+  int64_t worktree_id = 0;
+  std::optional<int64_t> session_id;
+  std::optional<std::string> backup_ref;
+  std::optional<std::string> branch;
+  std::optional<std::string> path;
+
+  field_list fields() {
+    return {
+      id_of("worktree_id", worktree_id),
+      id_of("session_id", session_id, "its owner from now on; default: the former one").session(),
+      optional("backup_ref", backup_ref, "default: the one that removing it has named").trimmed(),
+      optional("branch", branch, "a new branch; default: its former name, with a number if taken")
+        .trimmed(),
+      optional("path", path, "inside the repository; default: its former place").trimmed(),
+    };
+  }
+};
+
 /// A worktree that was not removed, and why.
 struct kept_worktree {
   std::string path;
@@ -312,9 +356,9 @@ struct worktree_prune {
 
 struct worktree_methods {
   static constexpr std::string_view owner = "worktrees";
-  using list =
-    method_list<scheduler_decide_worktree, worktree_create, worktree_list, worktree_spawn,
-                worktree_status, worktree_merge_to_parent, worktree_remove, worktree_prune>;
+  using list = method_list<scheduler_decide_worktree, worktree_create, worktree_list,
+                           worktree_spawn, worktree_status, worktree_merge_to_parent,
+                           worktree_remove, worktree_restore, worktree_prune>;
 };
 
 } // namespace orch

@@ -32,12 +32,20 @@ void store(tx& t, merge_run& run) {
   t.update("merge_runs", run);
 }
 
-bool holds_its_lock(tx& t, const merge_run& run) {
+bool is_main_lock(tx& t, int64_t token) {
   return t
     .number("SELECT 1 FROM merge_main_lock WHERE state = 'locked' AND lease_until > ? AND "
             "token = ?",
-            t.now, run.token)
+            t.now, token)
     .has_value();
+}
+
+/// The run moves nothing any more.
+void stand_still(tx& t, merge_run& run) {
+  run.state = "merging";
+  run.base_commit.reset();
+  run.to_commit.reset();
+  store(t, run);
 }
 
 request_error lost_lock(tx& t) {
@@ -93,26 +101,31 @@ std::optional<int64_t> main_lock_token(tx& t, int64_t holder) {
                   t.now, holder);
 }
 
+int64_t must_hold_main_lock(tx& t, int64_t holder) {
+  if (auto token = main_lock_token(t, holder))
+    return *token;
+  throw request_error{errc::failed_precondition,
+                      fmt::format("session #{} does not hold the main merge lock; "
+                                  "merge.main.acquire_lock gives it",
+                                  holder),
+                      {{"lock", json::parse(to_json_text(get_main_lock(t)))}}};
+}
+
 merge_run begin_run(tx& t, const std::string& target, int64_t holder,
                     const std::vector<int64_t>& request_ids) {
-  auto token = main_lock_token(t, holder);
-  if (!token)
-    throw request_error{errc::failed_precondition,
-                        fmt::format("session #{} does not hold the main merge lock; "
-                                    "merge.main.acquire_lock gives it",
-                                    holder),
-                        {{"lock", json::parse(to_json_text(get_main_lock(t)))}}};
+  auto token = must_hold_main_lock(t, holder);
   merge_run run;
   run.target_branch = target;
-  run.token = *token;
+  run.token = token;
   run.server_id = t.around.server;
   run.created_at = run.updated_at = t.now;
   t.insert("merge_runs", run);
   for (auto id : request_ids) {
     auto entry = get_entry(t, id);
-    if (entry.state != "queued")
+    if (entry.state != "queued" || why_not_ready(t, entry))
       continue;
     entry.state = "merging";
+    entry.error_message.reset();
     entry.started_at = t.now;
     store(t, entry, "merge.started");
     t.run("UPDATE merge_main_queue SET run_id = ? WHERE id = ?", run.id, id);
@@ -144,11 +157,12 @@ void put_aside(tx& t, int64_t request_id, const set_aside& how) {
   t.run("UPDATE merge_main_queue SET run_id = NULL WHERE id = ?", request_id);
 }
 
-void requeue(tx& t, int64_t request_id) {
+void requeue(tx& t, int64_t request_id, const std::optional<std::string>& why) {
   auto entry = get_entry(t, request_id);
   if (entry.state != "merging")
     return;
   entry.state = "queued";
+  entry.error_message = why;
   entry.merge_commit.reset();
   entry.started_at.reset();
   store(t, entry, "merge.requeued");
@@ -165,7 +179,7 @@ void note_check(tx& t, int64_t request_id, const std::string& log, bool flaky) {
 void begin_move(tx& t, int64_t run_id, const std::string& base, const std::string& to,
                 const std::vector<merged_request>& merged) {
   auto run = get_run(t, run_id);
-  if (!holds_its_lock(t, run))
+  if (!is_main_lock(t, run.token))
     throw lost_lock(t);
   run.state = "moving";
   run.base_commit = base;
@@ -194,28 +208,39 @@ void finish_move(tx& t, int64_t run_id) {
       t.run("UPDATE merge_requests SET status = 'merged', updated_at = ? WHERE id = ?", t.now,
             *entry.merge_request_id);
   }
-  run.state = "merging";
-  run.base_commit.reset();
-  run.to_commit.reset();
-  store(t, run);
+  stand_still(t, run);
 }
 
 void give_up_move(tx& t, int64_t run_id) {
   t.run("UPDATE merge_main_queue SET merge_commit = NULL WHERE run_id = ? AND state = 'merging'",
         run_id);
   auto run = get_run(t, run_id);
-  run.state = "merging";
-  run.base_commit.reset();
-  run.to_commit.reset();
-  store(t, run);
+  stand_still(t, run);
   t.changed("merge.move_given_up", {{"run_id", run_id}});
 }
 
-void end_run(tx& t, int64_t run_id) {
+void end_run(tx& t, int64_t run_id, const std::optional<std::string>& why) {
   for (const auto& entry : requests_of(t, run_id))
-    requeue(t, entry.id);
+    requeue(t, entry.id, why);
   if (t.run("DELETE FROM merge_runs WHERE id = ?", run_id) > 0)
     t.changed("merge.run_ended", {{"run_id", run_id}});
+}
+
+bool has_run(tx& t, int64_t holder) {
+  return t.number("SELECT 1 FROM merge_runs WHERE token = ?", main_lock_token(t, holder))
+    .has_value();
+}
+
+std::vector<int64_t> live_runs(tx& t) {
+  return t.numbers("SELECT id FROM merge_runs");
+}
+
+std::string queue_fingerprint(tx& t) {
+  std::string text;
+  for (const auto& x : queue_in_order(t))
+    text += fmt::format("{} {} {}\n", x.id, x.head_sha.value_or(""),
+                        why_not_ready(t, x) ? "waits" : "ready");
+  return text;
 }
 
 std::vector<merge_run> orphaned_runs(tx& t) {
@@ -226,16 +251,20 @@ std::vector<merge_run> orphaned_runs(tx& t) {
   return runs;
 }
 
-bool has_passed(tx& t, const std::string& tree, const std::string& command) {
-  return t.number("SELECT 1 FROM passed_trees WHERE tree = ? AND command = ?", tree, command)
-    .has_value();
+std::optional<std::string> log_of_passed(tx& t, const std::string& tree,
+                                         const std::string& command) {
+  auto statement =
+    t.db.prepare("SELECT coalesce(log, '') FROM passed_trees WHERE tree = ? AND command = ?");
+  bind_all(*statement, tree, command);
+  if (!statement->executeStep())
+    return {};
+  return statement->getColumn(0).getString();
 }
 
 void note_passed(tx& t, const std::string& tree, const std::string& command,
                  const std::string& log) {
-  // Nobody comes back to a tree after that.
-  constexpr int64_t kept_us = 30LL * 24 * 3'600 * 1'000'000;
-  t.run("DELETE FROM passed_trees WHERE passed_at < ?", timestamp{t.now.us - kept_us});
+  t.run("DELETE FROM passed_trees WHERE passed_at < ?",
+        timestamp{t.now.us - std::chrono::microseconds{kept_checks}.count()});
   t.run("INSERT OR REPLACE INTO passed_trees(tree, command, log, passed_at) VALUES(?, ?, ?, ?)",
         tree, command, log, t.now);
 }
@@ -246,9 +275,8 @@ std::optional<int64_t> request_of_commit(tx& t, const std::string& commit) {
                   commit);
 }
 
-void keep_main_lock(tx& t, int64_t run_id, int64_t ttl_seconds) {
-  auto run = get_run(t, run_id);
-  if (!holds_its_lock(t, run))
+void keep_main_lock(tx& t, int64_t token, int64_t ttl_seconds) {
+  if (!is_main_lock(t, token))
     throw lost_lock(t);
   t.run("UPDATE merge_main_lock SET lease_until = max(lease_until, ?) WHERE id = 1",
         plus_seconds(t.now, ttl_seconds));

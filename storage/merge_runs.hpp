@@ -4,6 +4,8 @@
 #include "messages/worktrees.hpp"
 #include "storage/tx.hpp"
 
+#include <chrono>
+
 namespace orch {
 
 /// What holds the main merge lock when no session does: the loop that merges by itself.
@@ -52,8 +54,12 @@ std::optional<wait_reason> why_not_ready(tx& t, const main_merge_request& x);
 /// The token of the main merge lock if `holder` holds it now.
 std::optional<int64_t> main_lock_token(tx& t, int64_t holder);
 
-/// Takes up queued requests; they are `merging` from now on. Those that are not queued any more are
-/// left out. Throws failed_precondition if `holder` does not hold the main merge lock.
+/// Throws failed_precondition (data.lock) if `holder` does not hold the main merge lock.
+int64_t must_hold_main_lock(tx& t, int64_t holder);
+
+/// Takes up queued requests; they are `merging` from now on. Those that are not queued or
+/// not ready any more are left out. Throws failed_precondition if `holder` does not hold the main
+/// merge lock.
 merge_run begin_run(tx& t, const std::string& target, int64_t holder,
                     const std::vector<int64_t>& request_ids);
 
@@ -67,10 +73,11 @@ struct set_aside {
   std::optional<std::vector<std::string>> conflict_paths{};
   std::optional<std::string> conflicts_with_commit{};
 };
+/// Does nothing for one that is not `merging`, as after a repeat.
 void put_aside(tx& t, int64_t request_id, const set_aside& how);
 
-/// One request goes back into the queue, with its place.
-void requeue(tx& t, int64_t request_id);
+/// One request goes back into the queue, with its place, if it is `merging`. `why`: what kept it.
+void requeue(tx& t, int64_t request_id, const std::optional<std::string>& why = {});
 
 /// Where the output of its last check is; `flaky`: it failed and passed when repeated.
 void note_check(tx& t, int64_t request_id, const std::string& log, bool flaky);
@@ -92,22 +99,38 @@ void finish_move(tx& t, int64_t run_id);
 /// It did not: everything is as before `begin_move`.
 void give_up_move(tx& t, int64_t run_id);
 
-/// The run is over; what is not decided goes back into the queue.
-void end_run(tx& t, int64_t run_id);
+/// The run is over; what is not decided goes back into the queue. Not for one that is `moving`
+/// (`settle_run`).
+/// `why`: it says so with those that go back.
+void end_run(tx& t, int64_t run_id, const std::optional<std::string>& why = {});
+
+/// Is a run on its way under the lock that `holder` holds now?
+bool has_run(tx& t, int64_t holder);
+
+/// The ids of all runs that are written down.
+std::vector<int64_t> live_runs(tx& t);
+
+/// What is queued, as a text that changes with it.
+std::string queue_fingerprint(tx& t);
 
 /// Runs whose process has died or lost them.
 std::vector<merge_run> orphaned_runs(tx& t);
 
-/// Has that tree passed that command? A different command is a different question.
-bool has_passed(tx& t, const std::string& tree, const std::string& command);
+/// How long is known which trees have passed, and their logs are kept.
+inline constexpr std::chrono::hours kept_checks{30 * 24};
+
+/// Has that tree passed that command? Then the path of its output, which may be empty. A different
+/// command is a different question.
+std::optional<std::string> log_of_passed(tx& t, const std::string& tree,
+                                         const std::string& command);
 void note_passed(tx& t, const std::string& tree, const std::string& command,
                  const std::string& log);
 
 /// The request that brought a commit to its target, if one did.
 std::optional<int64_t> request_of_commit(tx& t, const std::string& commit);
 
-/// Keeps the main merge lock of a run for so long from now. Throws conflict if it is not the run's
-/// any more.
-void keep_main_lock(tx& t, int64_t run_id, int64_t ttl_seconds);
+/// Keeps the main merge lock at least for so long from now. Throws conflict if it is not that of
+/// this token any more.
+void keep_main_lock(tx& t, int64_t token, int64_t ttl_seconds);
 
 } // namespace orch

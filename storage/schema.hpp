@@ -8,7 +8,7 @@
 namespace orch {
 
 /// The schema this program writes, kept in `PRAGMA user_version`.
-constexpr int64_t schema_version = 5;
+constexpr int64_t schema_version = 6;
 
 /// Opens the state of a repository for writing. Makes it if it is missing; brings an older one, the
 /// first implementation's included, up to date and keeps a copy of it beside it

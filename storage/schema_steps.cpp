@@ -441,6 +441,11 @@ CREATE TABLE passed_trees(
   PRIMARY KEY(tree, command)) WITHOUT ROWID;
 )sql";
 
+// What removing a worktree has kept can be brought back.
+constexpr std::string_view version_6 = R"sql(
+ALTER TABLE worktrees ADD COLUMN backup_ref TEXT;
+)sql";
+
 constexpr std::string_view first_rows = R"sql(
 INSERT OR IGNORE INTO mirror_meta VALUES(1, 0, 0, '', 0);
 INSERT OR IGNORE INTO merge_main_lock(id, state, updated_at) VALUES(1, 'unlocked', 0);
@@ -451,7 +456,7 @@ INSERT OR IGNORE INTO planning_rules
 } // namespace
 
 const std::vector<std::string_view>& schema_steps() {
-  static const std::vector steps{version_1, version_2, version_3, version_4, version_5};
+  static const std::vector steps{version_1, version_2, version_3, version_4, version_5, version_6};
   return steps;
 }
 

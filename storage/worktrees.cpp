@@ -109,9 +109,11 @@ worktree get_own_worktree(tx& t, int64_t session_id, int64_t worktree_id, std::s
   return found;
 }
 
-worktree mark_removed(tx& t, int64_t worktree_id) {
+worktree mark_removed(tx& t, int64_t worktree_id, const std::optional<std::string>& backup_ref) {
   auto row = t.get<worktree>("worktrees", worktree_id, "worktree");
   row.status = "removed";
+  if (backup_ref)
+    row.backup_ref = backup_ref;
   if (row.merge_state == "active" || row.merge_state == "attached")
     row.merge_state = "abandoned";
   t.update("worktrees", row);
@@ -124,6 +126,45 @@ worktree mark_removed(tx& t, int64_t worktree_id) {
     t.changed("merge.cancelled", {{"request_id", id}, {"worktree_id", row.id}});
   t.changed("worktree.removed", {{"worktree_id", row.id}});
   return row;
+}
+
+void revive_worktree(tx& t, worktree& row, const std::string& base_commit) {
+  row.status = "active";
+  row.merge_state = row.kind == "session_root" ? "attached" : "active";
+  row.merged_at.reset();
+  t.update("worktrees", row);
+  t.run("UPDATE worktrees SET base_commit = ? WHERE id = ?", base_commit, row.id);
+}
+
+worktree get_restorable(tx& t, int64_t worktree_id, const std::optional<int64_t>& session_id) {
+  auto row = t.get<worktree>("worktrees", worktree_id, "worktree");
+  std::error_code unreadable; // counts as there
+  if (row.kind == "main" || row.status == "planned"
+      || (row.status != "removed" && (std::filesystem::exists(row.path, unreadable) || unreadable)))
+    throw request_error{errc::failed_precondition,
+                        fmt::format("worktree #{} is {}; there is nothing to restore", row.id,
+                                    row.kind == "main" ? "the main work tree" : row.status),
+                        {{"status", row.status}}};
+  if (session_id)
+    must_be_open(t, *session_id);
+  auto owner = row.owner_session_id.value_or(0);
+  auto in_use = t.number(
+    "SELECT 1 FROM sessions s WHERE s.id = ?1 AND " + live_session_sql("s", "?2"), owner, t.now);
+  if (in_use && session_id.value_or(owner) != owner)
+    throw request_error{errc::permission_denied,
+                        fmt::format("worktree #{} belongs to session #{}", row.id, owner),
+                        {{"field", "session_id"}, {"owner_session_id", owner}}};
+  if (session_id)
+    row.owner_session_id = session_id;
+  return row;
+}
+
+bool was_merged_to_main(tx& t, int64_t worktree_id, const std::string& head) {
+  return t
+    .number("SELECT 1 FROM merge_main_queue WHERE from_worktree_id = ? AND state = 'merged' AND "
+            "head_sha = ?",
+            worktree_id, head)
+    .has_value();
 }
 
 worktree mark_merged_to_parent(tx& t, int64_t worktree_id) {

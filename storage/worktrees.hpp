@@ -57,8 +57,20 @@ void insert_worktree(tx& t, worktree& made, const std::string& base_commit);
 /// Throws unless the worktree exists and belongs to the session (failed_precondition).
 worktree get_own_worktree(tx& t, int64_t session_id, int64_t worktree_id, std::string_view field);
 
-/// Marks the row removed; an unmerged one counts as abandoned.
-worktree mark_removed(tx& t, int64_t worktree_id);
+/// Marks the row removed; an unmerged one counts as abandoned. `backup_ref`: what was kept of it.
+worktree mark_removed(tx& t, int64_t worktree_id,
+                      const std::optional<std::string>& backup_ref = {});
+
+/// Makes a removed row a live one again, with the branch, the path and the owner of `row`.
+void revive_worktree(tx& t, worktree& row, const std::string& base_commit);
+
+/// Throws failed_precondition if the row is live on disk, permission_denied if its session shows
+/// signs of life and is not `session_id`. Returns the row, its owner the one that it is to have.
+worktree get_restorable(tx& t, int64_t worktree_id, const std::optional<int64_t>& session_id);
+
+/// Was exactly that commit of the worktree's branch merged into main? Then main has what it
+/// changed, even if not the commit itself.
+bool was_merged_to_main(tx& t, int64_t worktree_id, const std::string& head);
 
 worktree mark_merged_to_parent(tx& t, int64_t worktree_id);
 

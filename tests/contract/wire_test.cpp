@@ -175,7 +175,7 @@ TEST_CASE_METHOD(wire, "an unknown method is answered with the nearest known one
 
 TEST_CASE_METHOD(wire, "the methods of later stages are unknown", "[wire]") {
   auto method =
-    GENERATE(as<std::string>{}, "merge.conflicts.preview", "worktree.restore", "supervise");
+    GENERATE(as<std::string>{}, "merge.conflicts.resolve", "worktree.rename", "supervise");
   CHECK(code_of(method) == "method_not_found");
 }
 

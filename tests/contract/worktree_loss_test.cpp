@@ -81,3 +81,80 @@ TEST_CASE_METHOD(precious, "mirror.refresh writes into no git directory", "[mirr
                                         {"target_path", "vendor/.git/hooks/x.md"}});
   CHECK(orch::test::error_of(answer)["data"]["field"] == "target_path");
 }
+
+TEST_CASE_METHOD(precious, "worktree.restore brings back what remove has kept, as it was",
+                 "[worktrees]") {
+  auto place = path_of(child);
+  commit(place, "new.txt", "committed\n");
+  write(place / "new.txt", "changed\n");
+  write(place / "notes" / "mine é.txt", "untracked\n");
+  std::filesystem::remove(place / "a.txt");
+  auto before = git_in(place, {"status", "--porcelain", "--untracked-files=all"});
+  auto head = git_in(place, {"rev-parse", "HEAD"});
+  auto removed = result_of(remove(true));
+  CHECK_FALSE(std::filesystem::exists(place));
+  CHECK(removed["worktree"]["backup_ref"] == removed["backup_ref"]);
+  auto back = ask("worktree.restore", {{"worktree_id", child["id"]}, {"session_id", session}});
+  CHECK(back["backup_ref"] == removed["backup_ref"]);
+  CHECK(back["worktree"]["id"] == child["id"]);
+  CHECK(back["worktree"]["path"] == child["path"]);
+  CHECK(back["worktree"]["branch"] == child["branch"]);
+  CHECK(back["worktree"]["status"] == "active");
+  CHECK(back["head"] == head);
+  CHECK(git_in(place, {"status", "--porcelain", "--untracked-files=all"}) == before);
+  CHECK(git_in(place, {"rev-parse", "HEAD"}) == head);
+  CHECK(git_in(place, {"symbolic-ref", "--short", "HEAD"}) == child["branch"]);
+  CHECK(read(place / "new.txt") == "changed\n");
+  CHECK(read(place / "notes" / "mine é.txt") == "untracked\n");
+  CHECK(back["uncommitted_files"].size() == 3);
+  CHECK(call("worktree.restore", {{"worktree_id", child["id"]}})["error"]["code"]
+        == "failed_precondition");
+  // And it can be worked with as before.
+  commit(place, "more.txt", "more\n");
+  auto ref = result_of(remove(true))["backup_ref"].get<std::string>();
+  CHECK(git({"show", ref + ":notes/mine é.txt"}) == "untracked");
+}
+
+TEST_CASE_METHOD(precious, "worktree.restore finds other names where its own are taken",
+                 "[worktrees]") {
+  auto place = path_of(child);
+  git_in(place, {"checkout", "--quiet", "--detach"});
+  commit(place, "new.txt", "precious\n");
+  auto head = git_in(place, {"rev-parse", "HEAD"});
+  remove(true);
+  git({"branch", child["branch"].get<std::string>(), "main"});
+  auto back = ask("worktree.restore", {{"worktree_id", child["id"]}});
+  auto there = path_of(back["worktree"]);
+  CHECK(back["worktree"]["branch"] == child["branch"].get<std::string>() + "-2");
+  CHECK(there != place);
+  CHECK(git_in(there, {"rev-parse", "HEAD"}) == head);
+  CHECK(read(there / "new.txt") == "precious\n");
+}
+
+TEST_CASE_METHOD(precious, "worktree.restore refuses what it cannot do, and changes nothing",
+                 "[worktrees]") {
+  auto refused = [&](const json& more) {
+    json params{{"worktree_id", child["id"]}};
+    params.update(more);
+    return orch::test::error_of(call("worktree.restore", params));
+  };
+  CHECK(refused(json::object())["code"] == "failed_precondition"); // it is there
+  result_of(remove(false));
+  CHECK(refused(json::object())["message"].get<std::string>().find("nothing was kept")
+        != std::string::npos);
+  CHECK(refused({{"backup_ref", "refs/heads/main"}})["data"]["field"] == "backup_ref");
+  CHECK(refused({{"backup_ref", "refs/codex-orch/backup/none"}})["code"] == "not_found");
+  CHECK(refused({{"worktree_id", parent["id"]}})["code"] == "failed_precondition");
+  auto other = open()["session"]["id"];
+  CHECK(refused({{"session_id", other}})["code"] == "permission_denied");
+  CHECK(ask("worktree.list", {{"status", "removed"}})["worktrees"].size() == 1);
+}
+
+TEST_CASE_METHOD(precious, "worktree.restore of a directory that somebody deleted", "[worktrees]") {
+  auto place = path_of(child);
+  commit(place, "new.txt", "precious\n");
+  std::filesystem::remove_all(place);
+  auto back = ask("worktree.restore", {{"worktree_id", child["id"]}, {"session_id", session}});
+  CHECK(read(path_of(back["worktree"]) / "new.txt") == "precious\n");
+  CHECK(back["worktree"]["id"] == child["id"]);
+}

@@ -179,3 +179,22 @@ TEST_CASE_METHOD(looped_reviews, "loops: after three reviewers in vain a person 
   CHECK(text("SELECT count(*) FROM review_jobs WHERE state = 'failed'") == "3");
   CHECK(text("SELECT count(*) FROM inbox_messages WHERE message LIKE '3 reviewers ended%'") == "1");
 }
+
+TEST_CASE_METHOD(looped, "loops: worktrees of closed sessions go, and with them nothing of value",
+                 "[scenario][loops]") {
+  set_up(json::object(), {{"worktree_prune", 1}, {"prune_after_hours", 0}});
+  auto& on = start();
+  auto directory = [&](const json& opened) {
+    return path{opened["session_root_worktree"]["path"].get<std::string>()};
+  };
+  auto done = contract::open_on(on);
+  auto precious = contract::open_on(on);
+  auto live = contract::open_on(on);
+  write(directory(precious) / "new.txt", "mine\n");
+  for (const auto* opened : {&done, &precious})
+    on.ask("session.close", {{"session_id", (*opened)["session"]["id"]}});
+  eventually("what is kept elsewhere is removed",
+             [&] { return !std::filesystem::exists(directory(done)); });
+  CHECK(read(directory(precious) / "new.txt") == "mine\n");
+  CHECK(std::filesystem::exists(directory(live)));
+}

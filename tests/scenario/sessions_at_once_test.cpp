@@ -44,3 +44,41 @@ TEST_CASE_METHOD(sandbox, "session.open in 16 processes at once makes 16 differe
     CHECK(end.err.empty());
   }
 }
+
+TEST_CASE_METHOD(sandbox, "worktree.spawn: forty at once, none fails", "[scenario][worktrees]") {
+  constexpr int processes = 4;
+  constexpr int each = 10;
+  for (int i = 0; i < 200; ++i)
+    write(root / ("directory " + std::to_string(i % 20)) / (std::to_string(i) + " é.txt"),
+          "text\n");
+  git({"add", "."});
+  git({"commit", "--quiet", "--message", "more files"});
+  struct asked {
+    server* on;
+    int64_t session;
+    int64_t parent;
+    std::vector<int64_t> ids{};
+  };
+  std::vector<asked> all;
+  for (int i = 0; i < processes; ++i) {
+    auto& on = start();
+    auto opened = contract::open_on(on);
+    all.push_back({&on, opened["session"]["id"], opened["session_root_worktree"]["id"]});
+  }
+  for (int n = 0; n < each; ++n)
+    for (auto& one : all)
+      one.ids.push_back(one.on->request("worktree.spawn", {{"session_id", one.session},
+                                                           {"parent_worktree_id", one.parent},
+                                                           {"reason", "the same words"}}));
+  std::set<std::string> places;
+  for (auto& one : all)
+    for (auto id : one.ids) {
+      auto made = result_of(one.on->answer_to(id));
+      places.insert(made["path"].get<std::string>());
+      CHECK(git_in(made["path"].get<std::string>(), {"status", "--porcelain"}).empty());
+      CHECK(git_in(made["path"].get<std::string>(), {"symbolic-ref", "--short", "HEAD"})
+            == made["branch"]);
+    }
+  CHECK(places.size() == processes * each);
+  check_consistent(*this, root, *all.front().on);
+}
