@@ -5,7 +5,7 @@ BUILD ?= build
 REPO ?= .
 PROGRAM = $(BUILD)/codex-orchestrator
 
-.PHONY: build bootstrap run-serve run-init test fmt fmt-check tidy bench clean
+.PHONY: build bootstrap run-serve run-init test package fmt fmt-check tidy bench clean
 
 # Build output goes to stderr: standard output belongs to the server.
 build: bootstrap
@@ -24,6 +24,11 @@ run-init: build
 
 test: build
 	@ctest --test-dir $(BUILD) --output-on-failure -j 2
+
+# A Debian package in $(BUILD).
+package: build
+	@scripts/bootstrap.sh --package
+	@cd $(BUILD) && cpack >&2 && ls "$$PWD"/*.deb
 
 SOURCES = $(shell git ls-files '*.cpp' '*.hpp')
 

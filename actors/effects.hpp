@@ -82,15 +82,20 @@ public:
     });
   }
 
-  /// For what is noted after the deed: a full disk is logged and does not make it undone. Nor does
-  /// it matter who answers the caller by now: it is done, or has failed.
+  /// The same whoever answers the caller by now: for what has been done, or is undone.
+  template <class Work>
+  auto store_anyway(Work work) -> std::invoke_result_t<Work, tx&> {
+    return write([this, work](tx& t) {
+      t.done_for(from);
+      return work(t);
+    });
+  }
+
+  /// For what is noted after the deed: a full disk is logged and does not make it undone.
   template <class Work>
   void store_if_possible(Work work) {
     try {
-      write([this, work](tx& t) {
-        t.done_for(from);
-        work(t);
-      });
+      store_anyway(work);
     } catch (const request_error& e) {
       not_noted(e);
     }

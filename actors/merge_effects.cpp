@@ -183,7 +183,7 @@ merged_worktree merge_to_parent(effects& fx, const worktree_merge_to_parent& req
   merged.merge_commit = merge_into(repository, who);
   merged.parent_worktree = who.parent;
   merged.outcome = "merged_to_parent";
-  fx.store([&](tx& t) {
+  fx.store_anyway([&](tx& t) {
     merged.child_worktree = mark_merged_to_parent(t, who.child.id);
     fx.conclude(t, merged);
   });

@@ -111,7 +111,9 @@ void merge_by_itself(effects& fx, merge_pause& pause) {
   if (!pause.is_over(fx.look(queue_fingerprint)))
     return;
   while (!fx.given_up() && batch_is_due(fx) && take_lock_for_queue(fx)) {
-    auto give_back = [&] { fx.store([](tx& t) { release_main_lock_of(t, the_queue_itself); }); };
+    auto give_back = [&] {
+      fx.store_anyway([](tx& t) { release_main_lock_of(t, the_queue_itself); });
+    };
     processed_main_merges done;
     try {
       done = process_batch(fx, the_queue_itself, {}, steady::now() + std::chrono::hours{24});

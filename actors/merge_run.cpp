@@ -344,12 +344,12 @@ private:
     }
     auto now = fx_.repository().commit_of(ref());
     if (now && is_on(fx_.repository(), to, *now)) {
-      fx_.store([&](tx& t) { finish_move(t, run_.id); });
+      fx_.store_anyway([&](tx& t) { finish_move(t, run_.id); });
       return true;
     }
     if (problem && problem->data.contains("half_done"))
       throw request_error{*problem}; // the run stays `moving` until that is undone
-    fx_.store([&](tx& t) { give_up_move(t, run_.id); });
+    fx_.store_anyway([&](tx& t) { give_up_move(t, run_.id); });
     if (now != base)
       return false;
     if (!problem)
@@ -451,7 +451,7 @@ void remove_scratch(const fs::path& directory) {
 }
 
 void settle_run(effects& fx, int64_t run_id, const std::optional<std::string>& why) {
-  auto run = fx.store([&](tx& t) { return t.find<merge_run>("merge_runs", run_id); });
+  auto run = fx.store_anyway([&](tx& t) { return t.find<merge_run>("merge_runs", run_id); });
   if (!run)
     return;
   auto& repository = fx.repository();
@@ -461,7 +461,7 @@ void settle_run(effects& fx, int64_t run_id, const std::optional<std::string>& w
                && is_on(repository, *run->to_commit, *tip);
   if (moving && tip == run->base_commit && !moved)
     repository.undo_advance(run->target_branch, *run->base_commit, *run->to_commit, begun_at(*run));
-  fx.store([&](tx& t) {
+  fx.store_anyway([&](tx& t) {
     if (moved)
       finish_move(t, run_id);
     else if (moving)

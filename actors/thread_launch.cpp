@@ -311,7 +311,7 @@ thread_row launch_thread(effects& fx, const thread_row& row, const launch_wishes
     auto is_agent = runs_the_agent(row) && by.reports();
     if (launch.prompt.size() > longest_argument || (!is_agent && !launch.prompt.empty())) {
       launch.assignment = launch.files / "assignment.md";
-      replace_file(launch.assignment, launch.prompt);
+      replace_file(launch.assignment, launch.prompt, 0600);
       launch.prompt = told_by_file(launch.assignment);
     }
     if (!fs::is_directory(launch.directory))
@@ -322,7 +322,7 @@ thread_row launch_thread(effects& fx, const thread_row& row, const launch_wishes
         ? by.plan(launch)
         : launch_plan{{}, {launch.command, launch.directory, agent_environment(launch)}, true};
     for (const auto& [path, text] : plan.files)
-      replace_file(path, text);
+      replace_file(path, text, 0600);
     placed_pane placed;
     {
       // Panes of one repository are laid out one after the other.

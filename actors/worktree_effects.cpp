@@ -82,11 +82,11 @@ intent plan(effects& fx, const new_worktree& wanted) {
 /// been kept all the same: then its intent is gone, and the worktree stays. If it cannot even be
 /// asked, the intent is an orphan from now on.
 void undo_unless_kept(effects& fx, const intent& intended, bool made) {
-  if (!fx.store([&](tx& t) { return is_intended(t, intended.id); }))
+  if (!fx.store_anyway([&](tx& t) { return is_intended(t, intended.id); }))
     return;
   if (made)
     undo_worktree(fx.repository(), intended);
-  fx.store([&](tx& t) { forget_intent(t, intended.id); });
+  fx.store_anyway([&](tx& t) { forget_intent(t, intended.id); });
 }
 
 } // namespace

@@ -153,7 +153,7 @@ removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force,
     removed.reclaimed_bytes = fs::is_directory(row.path) ? disk_use(row.path) : 0;
     take_off_disk(fx, row, tip);
   }
-  fx.store([&](tx& t) {
+  fx.store_anyway([&](tx& t) {
     removed.worktree = mark_removed(t, row.id, removed.backup_ref);
     also(t, removed);
   });
@@ -206,7 +206,7 @@ void forget_missing(effects& fx, const worktree& row) {
     if (e.code != errc::not_found)
       throw;
   }
-  fx.store([id = row.id](tx& t) { mark_removed(t, id); });
+  fx.store_anyway([id = row.id](tx& t) { mark_removed(t, id); });
 }
 
 } // namespace

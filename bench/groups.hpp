@@ -23,4 +23,7 @@ void measure_startup(report& to);
 /// What the same request costs on a small and on a large database.
 void measure_growth(report& to);
 
+/// What merge.conflicts.preview costs, beside asking git about each worktree.
+void measure_previews(report& to);
+
 } // namespace bench

@@ -41,6 +41,8 @@ bool run(const settings& wanted, const std::string& only) {
     measure_startup(to);
   if (chosen("growth"))
     measure_growth(to);
+  if (chosen("previews"))
+    measure_previews(to);
   return to.finish();
 }
 
@@ -67,7 +69,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", wanted.seconds, "of one measurement (default 1.5; 0.2 with --quick)")
     ->check(CLI::Range(0.05, 60.0));
   app.add_option("--only", only, "one group of measurements")
-    ->check(CLI::IsMember({"limits", "methods", "processes", "bridges", "startup", "growth"}));
+    ->check(CLI::IsMember(
+      {"limits", "methods", "processes", "bridges", "startup", "growth", "previews"}));
   app.add_flag("--quick", wanted.quick, "everything in a few seconds, with less precision");
   app.add_flag("--json", wanted.as_json, "print the figures as JSON");
   CLI11_PARSE(app, argc, argv);

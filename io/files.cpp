@@ -43,14 +43,14 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
-void replace_file(const std::filesystem::path& path, const std::string& text) {
+void replace_file(const std::filesystem::path& path, const std::string& text, mode_t mode) {
   std::error_code failed;
   std::filesystem::create_directories(path.parent_path(), failed);
   auto temporary = path.string() + ".XXXXXX";
   auto fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0)
     fail(path);
-  auto written = write_all(fd, text) && ::fchmod(fd, 0644) == 0;
+  auto written = write_all(fd, text) && ::fchmod(fd, mode) == 0;
   written = ::close(fd) == 0 && written;
   if (!written || ::rename(temporary.c_str(), path.c_str()) != 0) {
     auto problem = errno;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -14,7 +16,7 @@ bool write_all(int fd, std::string_view text);
 
 /// Writes `path` by a temporary file and a rename, so that readers see the old text or the new one
 /// and never half of it. Missing parents are made. Throws `request_error` (unavailable).
-void replace_file(const std::filesystem::path& path, const std::string& text);
+void replace_file(const std::filesystem::path& path, const std::string& text, mode_t mode = 0644);
 
 /// A regular file that is open for reading. Whoever names a file for us may name a FIFO or a device
 /// too, which would keep us waiting: those are refused unread, and opening them waits for nobody.

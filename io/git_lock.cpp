@@ -23,7 +23,7 @@ request_error cannot_lock(const std::filesystem::path& file, int error) {
 int open_lock(const std::filesystem::path& file) {
   std::error_code there_already;
   std::filesystem::create_directories(file.parent_path(), there_already);
-  return ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  return ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 }
 
 } // namespace

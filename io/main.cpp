@@ -182,7 +182,10 @@ int main(int argc, char** argv) {
   CLI::App app{"Coordinates coding agents that work in one git repository at the same time.",
                "codex-orchestrator"};
   command_line line;
-  app.set_version_flag("--version", std::string{orch::program_version});
+  auto commit = orch::program_commit();
+  app.set_version_flag("--version", commit.empty()
+                                      ? std::string{orch::program_version}
+                                      : fmt::format("{} ({})", orch::program_version, commit));
   app.fallthrough();
   add_options(app, line);
   auto serve = app.add_subcommand("serve", "answer JSONL and MCP requests on stdin until it ends");

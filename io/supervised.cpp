@@ -40,8 +40,8 @@ void supervised::send(incoming m, std::size_t size) {
   posted_.post([this, m = std::move(m), size] { input_.push_back({m, size}); });
 }
 
-bool supervised::gets_on() const {
-  return steady::now() - last_begun_.load() < time_to_begin;
+steady::time_point supervised::gets_on_until() const {
+  return last_begun_.load() + time_to_begin;
 }
 
 void supervised::go_on() {

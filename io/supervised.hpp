@@ -57,8 +57,8 @@ public:
   std::size_t backlog() const { return backlog_; }
   std::size_t backlog_bytes() const { return backlog_bytes_; }
 
-  /// Has it begun a message within the last second? Any thread.
-  bool gets_on() const;
+  /// It gets on if it begins another message before then: a second after the last one. Any thread.
+  std::chrono::steady_clock::time_point gets_on_until() const;
 
   /// Any thread: there may be room for answers again.
   void go_on();

@@ -21,9 +21,10 @@ constexpr std::size_t most_backlog_bytes = 64U << 20;
 
 switchboard::switchboard(caf::actor_system& system, event_loop& loop,
                          const connection_options& options)
-  : system_{system}, options_{options}, client_{loop, options.most_bytes,
-                                                [this](frame f) { take(std::move(f)); },
-                                                [this] { nobody_reads_ = true; }} {
+  : system_{system}, loop_{loop}, options_{options}, client_{
+                                                       loop, options.most_bytes,
+                                                       [this](frame f) { take(std::move(f)); },
+                                                       [this] { nobody_reads_ = true; }} {
   posted_.run_on(loop);
 }
 
@@ -90,7 +91,11 @@ void switchboard::run_round(bool idle) {
   auto held_up = false;
   for (const auto& [name, here] : repositories_) {
     auto& one = *here.repository;
-    held_up = held_up || (!one.ended() && one.backlog() >= long_backlog && one.gets_on());
+    auto until = one.gets_on_until();
+    if (!one.ended() && one.backlog() >= long_backlog && std::chrono::steady_clock::now() < until) {
+      held_up = true;
+      loop_.wake_at(until); // one that does not get on holds up nobody
+    }
     if (room && !had_room_)
       one.go_on();
   }

@@ -57,6 +57,7 @@ private:
   std::string name_for(const envelope& asked) const;
 
   caf::actor_system& system_;
+  event_loop& loop_;
   connection_options options_;
   std::shared_ptr<review_budget> budget_ = std::make_shared<review_budget>();
   posted_work posted_;

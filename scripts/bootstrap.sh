@@ -8,6 +8,7 @@ packages="g++ make cmake ninja-build ccache pkg-config git tmux
   libcaf-dev libsqlitecpp-dev libsqlite3-dev nlohmann-json3-dev catch2 libgit2-dev libfmt-dev libcli11-dev
   libtomlplusplus-dev"
 [ "${1:-}" != --tidy ] || packages="$packages clang-format clang-tidy"
+[ "${1:-}" != --package ] || packages="$packages dpkg-dev"
 
 missing=""
 for package in $packages; do

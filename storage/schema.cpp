@@ -2,8 +2,11 @@
 
 #include "storage/schema_steps.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace orch {
 
@@ -102,10 +105,24 @@ found_state inspect_after_rollback(const std::filesystem::path& path) {
   }
 }
 
+/// For its owner only, from the start: it holds what agents were told. SQLite gives its other files
+/// the same mode. One that is there is not opened for this: to close it would end all locks that
+/// this process has on it by another connection. A file of somebody else stays as it is.
+void make_private(const std::filesystem::path& path) {
+  auto made = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (made >= 0) {
+    ::close(made);
+    return;
+  }
+  for (const auto* part : {"", "-wal", "-shm"})
+    ::chmod((path.string() + part).c_str(), 0600);
+}
+
 } // namespace
 
 std::unique_ptr<database> open_state(const std::filesystem::path& path) {
   try {
+    make_private(path);
     found_state found;
     if (std::filesystem::exists(path) && std::filesystem::file_size(path) > 0)
       found = inspect_after_rollback(path);

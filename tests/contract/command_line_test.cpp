@@ -151,6 +151,33 @@ TEST_CASE_METHOD(sandbox, "the options --version and --help answer with 0", "[co
   CHECK_FALSE(end.out.empty());
 }
 
+TEST_CASE_METHOD(sandbox, "the version comes with the commit", "[command line]") {
+  auto said = run({"--version"}).out;
+  INFO(said);
+  auto end = said.find_first_not_of("0123456789.");
+  CHECK(std::count(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(end), '.') == 2);
+  CHECK((said.substr(end) == "\n" || said.substr(end, 2) == " ("));
+}
+
+TEST_CASE_METHOD(sandbox, "all files of the state are for their owner only", "[command line]") {
+  auto state = root / ".codex-orch";
+  {
+    auto on = start_in(root);
+    on->ask("workspace.init");
+    on->ask("task.create", {{"level", "feature"}, {"title", "f"}});
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{state})
+      if (entry.is_regular_file()) {
+        INFO(entry.path());
+        CHECK((entry.status().permissions() & std::filesystem::perms(077))
+              == std::filesystem::perms::none);
+      }
+  }
+  // As an earlier version has left it.
+  std::filesystem::permissions(state / "state.db", std::filesystem::perms(0644));
+  start_in(root)->ask("workspace.init");
+  CHECK(std::filesystem::status(state / "state.db").permissions() == std::filesystem::perms(0600));
+}
+
 TEST_CASE_METHOD(sandbox, "the option --log-file names a file for the log", "[command line]") {
   auto log = base / "log.txt";
   run({"serve", "--repo", root.string(), "--log-level", "debug", "--log-file", log.string()},
