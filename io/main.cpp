@@ -1,5 +1,6 @@
 #include "config/config_schema.hpp"
 #include "config/supervisor_config.hpp"
+#include "io/backup.hpp"
 #include "io/check_guard.hpp"
 #include "io/hook.hpp"
 #include "io/install.hpp"
@@ -35,6 +36,7 @@ struct command_line {
   orch::install_options install;
   orch::status_options status;
   std::string config;
+  std::string copy;
   std::string schema;
   std::string client;
   bool for_user = false;
@@ -207,6 +209,11 @@ int main(int argc, char** argv) {
     ->required()
     ->check(CLI::IsMember({"supervisor", "repository"}));
   config->require_subcommand(1);
+  auto backs_up =
+    app.add_subcommand("backup", "copy the repository's state, also while servers run");
+  backs_up->add_option("file", line.copy, "a new file")->required();
+  auto restores = app.add_subcommand("restore", "put such a copy in the place of the state");
+  restores->add_option("file", line.copy, "made by backup")->required();
   auto installs = add_install(app, line);
   app.add_subcommand("hook",
                      "what install has the agents' hooks run: --client codex|claude [--wait "
@@ -227,6 +234,10 @@ int main(int argc, char** argv) {
     line.repo_given = app.count("--repo") > 0;
     if (*installs)
       return install(line);
+    if (*backs_up)
+      return orch::back_up(line.serve.repo, line.copy);
+    if (*restores)
+      return orch::restore(line.serve.repo, line.copy);
     if (*status)
       return show_status(line);
     if (*supervises)

@@ -75,6 +75,7 @@ void keep_copy(const std::filesystem::path& path, int64_t version) {
   query.exec();
   SQLite::Database{unfinished.string(), SQLite::OPEN_READWRITE}.exec(
     fmt::format("PRAGMA user_version={}", version));
+  ::chmod(unfinished.c_str(), 0600);
   std::filesystem::rename(unfinished, copy);
 }
 
