@@ -119,7 +119,7 @@ conflict_radar::sight conflict_radar::look_at(git& repository, const worktree& r
     });
     seen.snapshot = repository.snapshot(top, directory_);
     seen.uncommitted = {seen.snapshot.uncommitted.begin(), seen.snapshot.uncommitted.end()};
-  } catch (const request_error& e) {
+  } catch (const std::exception& e) {
     seen.unreadable = e.what();
   }
   return seen;

@@ -94,12 +94,23 @@ std::vector<std::string> refused_paths(const std::string& words) {
 } // namespace
 
 std::vector<fs::path> users_of(const repository_layout& layout, const std::string& ref) {
-  auto wanted = "ref: " + ref;
+  // HEAD may name a branch that is another name of this one.
+  auto leads_there = [&](const fs::path& head) {
+    constexpr std::string_view link = "ref: ";
+    auto line = first_line(head);
+    for (auto steps = 0; line && line->starts_with(link) && steps < 5; ++steps) {
+      auto name = line->substr(link.size());
+      if (name == ref)
+        return true;
+      line = first_line(layout.git_dir / name);
+    }
+    return false;
+  };
   std::vector<fs::path> users;
-  if (!layout.bare && first_line(layout.git_dir / "HEAD") == wanted)
+  if (!layout.bare && leads_there(layout.git_dir / "HEAD"))
     users.push_back(layout.root);
   for (const auto& linked : linked_work_trees(layout.git_dir))
-    if (first_line(linked.metadata / "HEAD") == wanted && git_dir_of(linked.work_tree))
+    if (leads_there(linked.metadata / "HEAD") && git_dir_of(linked.work_tree))
       users.push_back(linked.work_tree);
   return users;
 }

@@ -690,6 +690,7 @@ TEST_CASE_METHOD(threads, "thread.child.status knows that its pane is gone", "[t
   else
     tmux({"kill-pane", "-t", child["tmux_pane_id"]});
   auto state = state_of(child);
+  INFO(state);
   CHECK(state["pane_exists"] == false);
   CHECK(state["provider_status"] == "exited");
   CHECK(state["db_status"] == "failed");

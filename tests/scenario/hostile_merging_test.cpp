@@ -81,6 +81,18 @@ TEST_CASE_METHOD(merging, "merging: another name of main means main", "[scenario
   CHECK(git({"status", "--porcelain", "--untracked-files=no"}).empty());
 }
 
+TEST_CASE_METHOD(merging,
+                 "merging: whoever has another name of main checked out is kept up to date",
+                 "[scenario][merging]") {
+  git({"symbolic-ref", "refs/heads/trunk", "refs/heads/main"});
+  git({"symbolic-ref", "HEAD", "refs/heads/trunk"});
+  auto branch = queue(file("new.txt"));
+  process();
+  CHECK(state(branch) == "merged");
+  CHECK(read(root / "new.txt") == "x\n");
+  CHECK(git({"status", "--porcelain", "--untracked-files=no"}).empty());
+}
+
 TEST_CASE_METHOD(merging, "merging: what a check does to its repository stays there",
                  "[scenario][merging]") {
   git({"branch", "release", "main"});
