@@ -1,8 +1,8 @@
 #include "actors/merge_run.hpp"
 
 #include "actors/main_lock_keeper.hpp"
+#include "actors/merge_checks.hpp"
 #include "actors/merge_step.hpp"
-#include "io/check_command.hpp"
 #include "io/git_files.hpp"
 #include "io/log.hpp"
 #include "storage/merge_queue.hpp"
@@ -51,21 +51,11 @@ fs::file_time_type begun_at(const merge_run& run) {
   return fs::file_time_type::clock::from_sys(at) - std::chrono::seconds{1};
 }
 
-/// Nobody asks for them after that, and the trees that passed are forgotten then.
-void remove_old_logs(const fs::path& directory) {
-  std::error_code ignored;
-  auto before = fs::file_time_type::clock::now() - kept_checks;
-  for (const auto& entry : fs::directory_iterator{directory, ignored})
-    if (entry.path().filename().string().starts_with("run-")
-        && entry.last_write_time(ignored) < before && !ignored)
-      fs::remove(entry.path(), ignored);
-}
-
 /// One run: takes up requests, merges them one on the other, checks, moves the branch.
 class merge_run_work {
 public:
   merge_run_work(effects& fx, std::string target, int64_t holder, steady::time_point end)
-    : fx_{fx}, config_{fx.around.merging}, end_{end}, holder_{holder} {
+    : fx_{fx}, end_{end}, holder_{holder} {
     done_.target_branch = std::move(target);
   }
 
@@ -85,6 +75,9 @@ public:
     try {
       main_lock_keeper lock{fx_, run_.token};
       lock_ = &lock;
+      checks_.emplace(
+        fx_, run_.id, [this] { give_up_in_time(); },
+        [this] { return fx_.given_up() || steady::now() >= end_ || lock_->lost(); });
       done_.target_before = tip();
       while (merge_some()) {
       }
@@ -100,6 +93,7 @@ public:
     if (!passed_over_.empty() && !done_.why_stopped)
       done_.why_stopped = passed_over_.begin()->second;
     clear_scratch();
+    done_.checks = checks_->count();
     settle_run(fx_, run_.id, done_.why_stopped);
     fx_.look([&](tx& t) {
       for (auto& entry : done_.requests)
@@ -230,13 +224,13 @@ private:
       (passes(steps[middle - 1]) ? good : bad) = middle;
     }
     auto& suspect = steps[bad - 1];
-    auto again = check(suspect.commit, suspect.tree);
+    auto again = checks_->check(suspect.commit, suspect.tree);
+    auto log = checks_->log();
     if (again.passed) {
-      suspect.log = log_;
-      fx_.store([&](tx& t) { note_check(t, suspect.entry.id, log_, true); });
+      suspect.log = log;
+      fx_.store([&](tx& t) { note_check(t, suspect.entry.id, log, true); });
       return bad;
     }
-    auto log = log_;
     if (good == 0)
       must_still_pass(base, fx_.repository().tree_of(base), *done_.target_branch + " itself");
     else
@@ -252,9 +246,9 @@ private:
   }
 
   bool passes(merged_step& step) {
-    auto ended = check(step.commit, step.tree);
+    auto ended = checks_->check(step.commit, step.tree);
     if (ended.passed)
-      step.log = log_;
+      step.log = checks_->log();
     return ended.passed;
   }
 
@@ -262,67 +256,12 @@ private:
   /// any more: that it passed some time ago says nothing of now.
   void must_still_pass(const std::string& commit, const std::string& tree,
                        const std::string& what) {
-    if (passed_now_.contains(tree))
+    if (checks_->has_passed_now(tree))
       return;
-    auto ended = run_check_on(commit, tree);
+    auto ended = checks_->check_now(commit, tree);
     if (!ended.passed)
       throw run_stops{fmt::format("{} does not pass the check, which {}; {} has its output", what,
-                                  ended.words, log_)};
-  }
-
-  check_outcome check(const std::string& commit, const std::string& tree) {
-    check_outcome known;
-    known.passed = true;
-    log_.clear();
-    if (config_.check_command.empty())
-      return known;
-    auto log = fx_.look([&](tx& t) { return log_of_passed(t, tree, config_.check_command); });
-    if (!log)
-      return run_check_on(commit, tree);
-    log_ = *log;
-    return known;
-  }
-
-  check_outcome run_check_on(const std::string& commit, const std::string& tree) {
-    give_up_in_time();
-    check_command what;
-    what.command = config_.check_command;
-    what.directory = scratch_directory_of(fx_.around, run_.id);
-    what.mark = mark_of_run(fx_.around, run_.id);
-    what.timeout = std::chrono::seconds{config_.check_timeout_seconds};
-    what.log = new_log();
-    what.given_up = [&] { return fx_.given_up() || steady::now() >= end_ || lock_->lost(); };
-    check_outcome ended;
-    try {
-      fx_.repository().make_scratch(what.directory, commit, what.given_up);
-      log_ = what.log.string();
-      ended = run_check(what);
-    } catch (const request_error& e) {
-      // A filter may refuse a file. Whether that is the request's fault is asked as with any check.
-      give_up_in_time();
-      ended.words = ended.tail = fmt::format("could not begin: {}", e.what());
-    }
-    ++done_.checks;
-    if (ended.given_up)
-      give_up_in_time();
-    if (ended.passed) {
-      passed_now_.insert(tree);
-      fx_.store([&](tx& t) { note_passed(t, tree, config_.check_command, log_); });
-    }
-    return ended;
-  }
-
-  fs::path new_log() {
-    auto directory = fx_.around.state_dir / "checks";
-    std::error_code failed;
-    fs::create_directory(directory, failed);
-    if (!fs::is_directory(fs::symlink_status(directory)))
-      throw request_error{
-        errc::unavailable,
-        fmt::format("cannot make the directory {}: something else is there", directory.string()),
-        {{"path", directory.string()}}};
-    remove_old_logs(directory);
-    return directory / fmt::format("run-{}-{}.log", run_.id, ++logs_);
+                                  ended.words, checks_->log())};
   }
 
   // --- Moving the branch ------------------------------------------------------------------------
@@ -410,17 +349,14 @@ private:
   }
 
   effects& fx_;
-  const merging_config& config_;
   steady::time_point end_;
   int64_t holder_ = 0;
   merge_run run_;
   processed_main_merges done_;
   const main_lock_keeper* lock_ = nullptr;
-  std::string log_;                            ///< of the last check; empty if there is none
-  std::set<std::string> passed_now_;           ///< trees whose check this run has seen to pass
+  std::optional<merge_checks> checks_;
   std::map<int64_t, std::string> passed_over_; ///< requests in this run, and why
   int new_starts_ = 0;
-  int logs_ = 0;
 };
 
 } // namespace

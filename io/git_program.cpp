@@ -207,6 +207,15 @@ bool is_object_id(std::string_view text) {
          && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+std::string in_git_quotes(std::string_view text) {
+  std::string result = "\"";
+  for (auto c : text)
+    result += c == '"' || c == '\\' ? fmt::format("\\{}", c)
+              : c == '\n'           ? std::string{"\\n"}
+                                    : std::string{c};
+  return result + "\"";
+}
+
 std::string readable(std::string_view text) {
   using nlohmann::json;
   return json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::replace));

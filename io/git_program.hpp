@@ -69,6 +69,9 @@ std::vector<std::string> in_order(std::vector<std::string> paths);
 /// A full object id as git prints it.
 bool is_object_id(std::string_view text);
 
+/// In double quotes as git's configuration and its lists of directories want it.
+std::string in_git_quotes(std::string_view text);
+
 /// The text with bytes that are no UTF-8 replaced: git's words quote paths, which may be anything.
 std::string readable(std::string_view text);
 

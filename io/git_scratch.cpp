@@ -43,16 +43,6 @@ void make_directory(const fs::path& path) {
     throw cannot_make(path, std::strerror(errno));
 }
 
-/// A value in a configuration file.
-std::string in_quotes(const std::string& text) {
-  std::string result = "\"";
-  for (auto c : text)
-    result += c == '"' || c == '\\' ? fmt::format("\\{}", c)
-              : c == '\n'           ? std::string{"\\n"}
-                                    : std::string{c};
-  return result + "\"";
-}
-
 /// What the repository has set for filters, line ends and identities goes for this one too; where
 /// its parts are does not.
 std::string config_for(const git_program& git, const fs::path& path) {
@@ -63,11 +53,11 @@ std::string config_for(const git_program& git, const fs::path& path) {
   if (format != "sha1")
     extensions += fmt::format("\tobjectFormat = {}\n", format);
   if (partial.ok())
-    extensions += fmt::format("\tpartialClone = {}\n", in_quotes(promisor));
+    extensions += fmt::format("\tpartialClone = {}\n", in_git_quotes(promisor));
   return fmt::format("[include]\n\tpath = {}\n[core]\n\trepositoryformatversion = {}\n\tbare = "
                      "false\n\tworktree = {}\n\thooksPath = /dev/null\n{}{}",
-                     in_quotes((git.layout().git_dir / "config").string()),
-                     extensions.empty() ? 0 : 1, in_quotes(path.string()),
+                     in_git_quotes((git.layout().git_dir / "config").string()),
+                     extensions.empty() ? 0 : 1, in_git_quotes(path.string()),
                      extensions.empty() ? "" : "[extensions]\n", extensions);
 }
 

@@ -21,21 +21,12 @@ constexpr std::size_t most_files = 20'000;
 
 using variables = std::vector<std::pair<std::string, std::string>>;
 
-/// Paths in the list of other directories are separated by colons; those in quotes may hold some.
-std::string quoted(const fs::path& path) {
-  std::string result = "\"";
-  for (auto c : path.string())
-    result += c == '"' || c == '\\' ? fmt::format("\\{}", c)
-              : c == '\n'           ? std::string{"\\n"}
-                                    : std::string{c};
-  return result + "\"";
-}
-
 variables into(const git_program& git, const fs::path& objects) {
   std::error_code failed;
   fs::create_directories(objects, failed); // if not, git says so
   return {{"GIT_OBJECT_DIRECTORY", objects.string()},
-          {"GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted(git.layout().git_dir / "objects")}};
+          {"GIT_ALTERNATE_OBJECT_DIRECTORIES",
+           in_git_quotes((git.layout().git_dir / "objects").string())}};
 }
 
 /// Nobody is to wait for the disk for what is thrown away.

@@ -24,16 +24,6 @@ struct previewing : merging {
   }
   foreseen between() { return of(preview()["between"]); }
 
-  branch open_branch() {
-    auto opened = contract::open_on(serve());
-    branch made;
-    made.session = opened["session"]["id"];
-    made.worktree = opened["session_root_worktree"]["id"];
-    made.directory = opened["session_root_worktree"]["path"].get<std::string>();
-    made.name = opened["session_root_worktree"]["branch"];
-    return made;
-  }
-
   /// What git itself says of two work trees, if all in them were committed.
   std::string commit_of(const branch& tree) const {
     auto index = base / "index-of-test";

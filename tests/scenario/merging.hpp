@@ -50,14 +50,19 @@ struct merging : sandbox {
     int64_t request = 0;
   };
 
-  /// A session with a commit that writes these files.
-  branch work(const std::map<std::string, std::string>& files) {
+  branch open_branch() {
     auto opened = contract::open_on(serve());
     branch made;
     made.session = opened["session"]["id"];
     made.worktree = opened["session_root_worktree"]["id"];
     made.directory = opened["session_root_worktree"]["path"].get<std::string>();
     made.name = opened["session_root_worktree"]["branch"];
+    return made;
+  }
+
+  /// A session with a commit that writes these files.
+  branch work(const std::map<std::string, std::string>& files) {
+    auto made = open_branch();
     for (const auto& [name, text] : files)
       write(made.directory / name, text);
     git_in(made.directory, {"add", "."});
