@@ -85,8 +85,11 @@ void conflict_radar::forget_all() {
   fs::remove_all(directory_, harmless);
 }
 
-void conflict_radar::make_room() {
-  if (snapshots_ > most_snapshots
+void conflict_radar::make_room(git& repository) {
+  // How git merges and what it ignores may be set there.
+  const auto& git_dir = repository.layout().git_dir;
+  auto settings = stamp_of(git_dir / "config") + stamp_of(git_dir / "info" / "attributes");
+  if (std::exchange(settings_, settings) != settings || snapshots_ > most_snapshots
       || bases_.size() + differences_.size() + conflicts_.size() > most_known)
     forget_all();
 }
@@ -219,8 +222,8 @@ conflict_radar::outlook conflict_radar::look(effects& fx,
                         fmt::format("target branch {} does not exist", all.target_branch),
                         {{"field", "target_branch"}}};
   all.target = *tip;
-  remove_remains(fx.around);
-  make_room();
+  make_room(repository);
+  prepare_directory(fx.around);
   auto rows = live_worktrees(fx);
   see(fx, rows);
   std::vector<commit_pair> wanted;
@@ -245,13 +248,25 @@ conflict_radar::outlook conflict_radar::look(effects& fx,
   return all;
 }
 
-void conflict_radar::remove_remains(const surroundings& around) {
+void conflict_radar::prepare_directory(const surroundings& around) {
+  auto all = directory_.parent_path();
+  std::error_code none;
+  fs::create_directory(all, none);
+  fs::create_directory(directory_, none);
+  for (const auto& one : {all, directory_})
+    if (!fs::is_directory(fs::symlink_status(one, none)))
+      throw request_error{
+        errc::unavailable,
+        fmt::format("cannot make the directory {}: something else is there", one.string()),
+        {{"path", one.string()}}};
   if (std::exchange(remains_removed_, true))
     return;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator{directory_.parent_path(), none}) {
-    auto server = std::strtoll(entry.path().filename().c_str(), nullptr, 10);
-    if (entry.path() != directory_ && !around.alive(server))
+  for (const auto& entry : fs::directory_iterator{all, none}) {
+    auto name = entry.path().filename().string();
+    auto is_ours = !name.empty() && name.size() <= 19
+                   && name.find_first_not_of("0123456789") == std::string::npos;
+    if (is_ours && entry.path() != directory_
+        && !around.alive(std::strtoll(name.c_str(), nullptr, 10)))
       fs::remove_all(entry.path(), none);
   }
 }

@@ -73,8 +73,8 @@ private:
                                             const std::string& other);
   void learn_differences(git& repository, const std::vector<commit_pair>& wanted);
   void learn_merges(git& repository, const std::vector<commit_pair>& wanted);
-  void make_room();
-  void remove_remains(const surroundings& around);
+  void make_room(git& repository);
+  void prepare_directory(const surroundings& around);
   void forget_all();
 
   static bool may_conflict(const difference& one, const difference& other);
@@ -87,6 +87,7 @@ private:
   std::map<commit_pair, difference> differences_;
   std::map<commit_pair, std::vector<std::string>> conflicts_;
   bool remains_removed_ = false;
+  std::string settings_;      ///< a stamp of the files that they are in
   std::size_t snapshots_ = 0; ///< made since the directory was empty
 };
 

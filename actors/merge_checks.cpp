@@ -21,6 +21,14 @@ void remove_old_logs(const fs::path& directory) {
       fs::remove(entry.path(), ignored);
 }
 
+/// A filter may refuse a file, or its name may not be allowed here. Whether that is the request's
+/// fault is asked as with any check; a full disk is not.
+bool is_of_the_files(const request_error& why) {
+  std::string_view words = why.what();
+  auto all = why.data.is_object() ? why.data.value("stderr", std::string{}) : std::string{};
+  return all.find("filter") != all.npos || words.find("invalid path") != words.npos;
+}
+
 } // namespace
 
 merge_checks::merge_checks(effects& fx, int64_t run_id, std::function<void()> give_up_in_time,
@@ -57,8 +65,10 @@ check_outcome merge_checks::check_now(const std::string& commit, const std::stri
     log_ = what.log.string();
     ended = run_check(what);
   } catch (const request_error& e) {
-    // A filter may refuse a file. Whether that is the request's fault is asked as with any check.
     give_up_in_time_();
+    if (!is_of_the_files(e))
+      throw;
+    log_.clear();
     ended.words = ended.tail = fmt::format("could not begin: {}", e.what());
   }
   if (ended.given_up)

@@ -237,10 +237,13 @@ private:
       must_still_pass(steps[good - 1].commit, steps[good - 1].tree,
                       fmt::format("what passed with request #{}", steps[good - 1].entry.id));
     fx_.store([&](tx& t) {
-      note_check(t, suspect.entry.id, log, false);
+      if (!log.empty())
+        note_check(t, suspect.entry.id, log, false);
       put_aside(t, suspect.entry.id,
-                {"checks_failed", fmt::format("the check {}; {} has its output, which ends:\n{}",
-                                              again.words, log, again.tail)});
+                {"checks_failed",
+                 log.empty() ? fmt::format("the check {}", again.words)
+                             : fmt::format("the check {}; {} has its output, which ends:\n{}",
+                                           again.words, log, again.tail)});
     });
     return good;
   }
@@ -277,7 +280,9 @@ private:
     std::optional<request_error> problem;
     try {
       if (base != to)
-        fx_.repository().advance_branch(*done_.target_branch, base, to);
+        fx_.repository().advance_branch(*done_.target_branch, base, to, [this] {
+          fx_.store_anyway([this](tx& t) { note_update(t, run_.id); });
+        });
     } catch (...) {
       problem = current_error();
     }
@@ -301,7 +306,8 @@ private:
   /// Those whose files somebody is changing wait; the others need not. False if none is to blame.
   bool pass_over(const std::string& base, const std::vector<merged_step>& steps,
                  const request_error& problem) {
-    auto paths = problem.data.value("paths", std::vector<std::string>{});
+    auto paths = problem.data.is_object() ? problem.data.value("paths", std::vector<std::string>{})
+                                          : std::vector<std::string>{};
     std::set<std::string> taken{paths.begin(), paths.end()};
     auto some = false;
     auto before = base;
@@ -391,11 +397,13 @@ void settle_run(effects& fx, int64_t run_id, const std::optional<std::string>& w
   if (!run)
     return;
   auto& repository = fx.repository();
-  auto moving = run->state == "moving" && run->base_commit && run->to_commit;
+  auto moving = run->state != "merging" && run->base_commit && run->to_commit;
   auto tip = repository.commit_of("refs/heads/" + run->target_branch);
   auto moved = moving && tip && repository.commit_of(*run->to_commit)
                && is_on(repository, *run->to_commit, *tip);
-  if (moving && tip == run->base_commit && !moved)
+  if (moving)
+    repository.remove_stale_locks(run->target_branch, begun_at(*run));
+  if (run->state == "updating" && tip == run->base_commit && !moved)
     repository.undo_advance(run->target_branch, *run->base_commit, *run->to_commit, begun_at(*run));
   fx.store_anyway([&](tx& t) {
     if (moved)

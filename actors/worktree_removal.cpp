@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -48,6 +49,22 @@ std::vector<std::string> unfinished_business(const fs::path& path) {
          {"locked", "a lock by git worktree lock"}})
     if (!metadata.empty() && fs::exists(metadata / name))
       found.emplace_back(words);
+  return found;
+}
+
+/// Repositories inside a work tree that git ignores, as paths relative to it with a slash at the
+/// end.
+std::vector<std::string> ignored_repositories(const fs::path& top) {
+  std::vector<std::string> found;
+  std::error_code error;
+  fs::recursive_directory_iterator all{top, fs::directory_options::skip_permission_denied, error};
+  for (; !error && all != fs::recursive_directory_iterator{}; all.increment(error)) {
+    auto path = all->path();
+    if (path.filename() == ".git" && path.parent_path() != top) {
+      found.push_back(path.parent_path().lexically_relative(top).string() + "/");
+      all.disable_recursion_pending();
+    }
+  }
   return found;
 }
 
@@ -124,6 +141,9 @@ unsaved_work find_unsaved_work(effects& fx, const worktree& of) {
     auto changes = repository.changes(of.path);
     found.files = std::move(changes.dirty);
     found.files.insert(found.files.end(), changes.untracked.begin(), changes.untracked.end());
+    for (auto& nested : ignored_repositories(of.path))
+      if (std::find(found.files.begin(), found.files.end(), nested) == found.files.end())
+        found.files.push_back(std::move(nested));
     for (auto& words : unfinished_business(of.path))
       found.files.push_back(std::move(words));
     // A detached HEAD may hold commits that no branch has.
@@ -149,12 +169,14 @@ removed_worktree remove_from_disk(effects& fx, const worktree& row, bool force,
       refuse_nested_repositories(row, unsaved);
       removed.backup_ref = fmt::format("{}{}", backup_prefix_of(row), fx.around.now().us);
       back_up(fx, row, *removed.backup_ref, tip);
+      fx.store_anyway([&](tx& t) { note_backup(t, row.id, *removed.backup_ref); });
     }
     removed.reclaimed_bytes = fs::is_directory(row.path) ? disk_use(row.path) : 0;
     take_off_disk(fx, row, tip);
   }
   fx.store_anyway([&](tx& t) {
     removed.worktree = mark_removed(t, row.id, removed.backup_ref);
+    removed.backup_ref = removed.worktree.backup_ref;
     also(t, removed);
   });
   return removed;

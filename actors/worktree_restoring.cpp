@@ -1,3 +1,4 @@
+#include "actors/recovery.hpp"
 #include "actors/worktree_effects.hpp"
 #include "storage/worktrees.hpp"
 
@@ -58,6 +59,7 @@ backup find_backup(effects& fx, const worktree& row, const std::optional<std::st
 restored_worktree restore_worktree(effects& fx, const worktree_restore& request) {
   auto row =
     fx.store([&](tx& t) { return get_restorable(t, request.worktree_id, request.session_id); });
+  undo_orphans(fx); // one that was killed may hold its names
   auto from = find_backup(fx, row, request.backup_ref);
   new_worktree wanted;
   wanted.branch = request.branch.value_or(row.branch);

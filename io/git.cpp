@@ -272,10 +272,16 @@ std::string git::tree_of(const std::string& commit) {
   return parts_->program.line_of({{"rev-parse", "--verify", parts_->known(commit) + "^{tree}"}});
 }
 
-void git::advance_branch(const std::string& branch, const std::string& from,
-                         const std::string& to) {
+void git::advance_branch(const std::string& branch, const std::string& from, const std::string& to,
+                         const std::function<void()>& before_files) {
   check_branch(branch);
-  tell_git::advance_branch(parts_->program, branch, parts_->known(from), parts_->known(to));
+  tell_git::advance_branch(parts_->program, branch, parts_->known(from), parts_->known(to),
+                           before_files);
+}
+
+void git::remove_stale_locks(const std::string& branch, std::filesystem::file_time_type since) {
+  check_branch(branch);
+  tell_git::remove_stale_locks(parts_->program, branch, since);
 }
 
 void git::undo_advance(const std::string& branch, const std::string& from, const std::string& to,

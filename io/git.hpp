@@ -203,12 +203,18 @@ public:
   /// checked out just now, failed_precondition (data.paths) if local changes are in the way or it
   /// is being rebased; after an error nothing has changed, but for the work of a git that was
   /// killed or had no room (`undo_advance`).
-  void advance_branch(const std::string& branch, const std::string& from, const std::string& to);
+  /// `before_files` is called once nothing is in the way, before the first file changes.
+  void advance_branch(
+    const std::string& branch, const std::string& from, const std::string& to,
+    const std::function<void()>& before_files = [] {});
 
-  /// Takes back what an `advance_branch` that was killed has done to files since then. Only if the
-  /// branch is at `from`.
+  /// Takes back what an `advance_branch` that was killed after `before_files` has done to files
+  /// since then. Only if the branch is at `from`.
   void undo_advance(const std::string& branch, const std::string& from, const std::string& to,
                     std::filesystem::file_time_type since);
+
+  /// Removes lock files that a git that was killed while it moved that branch has left since then.
+  void remove_stale_locks(const std::string& branch, std::filesystem::file_time_type since);
 
   /// Points `ref` at `commit`, only while it is at `expected` (nothing: it must not exist).
   /// Throws conflict if it is not.

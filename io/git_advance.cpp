@@ -14,6 +14,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <thread>
 
 namespace orch::tell_git {
 
@@ -28,6 +29,9 @@ struct changed_file {
   std::string from;
   std::string to;
 };
+
+constexpr std::chrono::seconds patience_with_others{10};
+constexpr std::chrono::milliseconds between_looks{20};
 
 constexpr std::string_view symlink_mode = "120000";
 constexpr std::string_view submodule_mode = "160000";
@@ -90,6 +94,8 @@ public:
 
   void commit() { say("commit"); }
 
+  pid_t process() const { return git_.id(); }
+
 private:
   void say(const std::string& word) {
     if (git_.ask(word) != word + ": ok")
@@ -108,27 +114,55 @@ private:
   dialogue git_;
 };
 
-/// What in a work tree keeps it from having `files` changed: changes of its own, also of files that
-/// git ignores.
+/// Is something below that directory that the move does not delete? Also what git ignores.
+bool holds_more(const fs::path& work_tree, const fs::path& directory,
+                const std::set<std::string>& deleted) {
+  std::error_code error;
+  fs::recursive_directory_iterator all{directory, error};
+  for (; !error && all != fs::recursive_directory_iterator{}; all.increment(error)) {
+    auto is_directory = fs::is_directory(all->symlink_status(error));
+    if (!is_directory && !deleted.contains(all->path().lexically_relative(work_tree).string()))
+      return true;
+  }
+  return static_cast<bool>(error);
+}
+
+/// What in a work tree keeps it from having `files` changed: changes of its own, and whatever is in
+/// the place of new files, ignored or not.
 std::vector<std::string> in_the_way(const git_program& git, const fs::path& work_tree,
                                     const std::vector<changed_file>& files) {
   auto own = ask_git::changes(git, work_tree);
   std::set<std::string> taken{own.dirty.begin(), own.dirty.end()};
   taken.insert(own.untracked.begin(), own.untracked.end());
+  std::set<std::string> deleted;
+  for (const auto& file : files)
+    if (file.to.empty())
+      deleted.insert(file.path);
   std::vector<std::string> found;
-  for (const auto& file : files) {
+  auto look_at = [&](const fs::path& path) {
     std::error_code ignored;
-    auto there = fs::symlink_status(work_tree / file.path, ignored).type();
-    auto is_new = file.from.empty() && there != fs::file_type::not_found
-                  && there != fs::file_type::none && there != fs::file_type::directory;
+    auto type = fs::symlink_status(work_tree / path, ignored).type();
+    return type == fs::file_type::none ? fs::file_type::not_found : type;
+  };
+  for (const auto& file : files) {
     auto below = taken.lower_bound(file.path + "/");
-    if (taken.contains(file.path) || is_new
-        || (below != taken.end() && below->starts_with(file.path + "/")))
+    if (taken.contains(file.path) || (below != taken.end() && below->starts_with(file.path + "/")))
+      found.push_back(readable(file.path));
+    if (!file.from.empty())
+      continue;
+    auto there = look_at(file.path);
+    if (there == fs::file_type::directory ? holds_more(work_tree, work_tree / file.path, deleted)
+                                          : there != fs::file_type::not_found)
       found.push_back(readable(file.path));
     for (auto parent = fs::path{file.path}.parent_path(); !parent.empty();
-         parent = parent.parent_path())
-      if (taken.contains(parent.string()))
+         parent = parent.parent_path()) {
+      auto type = look_at(parent);
+      if (type != fs::file_type::not_found && type != fs::file_type::directory
+          && !deleted.contains(parent.string()))
         found.push_back(readable(parent.string()));
+      if (type != fs::file_type::not_found)
+        break;
+    }
   }
   return in_order(std::move(found));
 }
@@ -184,13 +218,13 @@ bool is_of_the_move(const git_program& git, const fs::path& work_tree, const cha
   return git.output_of(smudged).starts_with(content_of(path));
 }
 
-/// Git keeps its lock file open, or waits for an editor, while it lives.
-bool somebody_is_at_work(const fs::path& work_tree) {
+/// Does a git but `ours` run in that work tree? It may be about to change it, or hold a lock.
+bool somebody_is_at_work(const fs::path& work_tree, pid_t ours = 0) {
   for (const auto& process : all_processes()) {
     std::error_code gone;
     auto in = fs::path{"/proc"} / std::to_string(process.id);
     auto name = first_line(in / "comm");
-    if (process.state == 'Z' || !name || !name->starts_with("git"))
+    if (process.state == 'Z' || process.id == ours || !name || !name->starts_with("git"))
       continue;
     if (is_within(fs::read_symlink(in / "cwd", gone), work_tree))
       return true;
@@ -198,12 +232,33 @@ bool somebody_is_at_work(const fs::path& work_tree) {
   return false;
 }
 
-void remove_stale_lock(const fs::path& work_tree, fs::file_time_type since) {
-  auto git_dir = git_dir_of(work_tree);
-  if (!git_dir)
-    return;
+bool is_being_changed(const fs::path& work_tree, pid_t ours = 0) {
   std::error_code none;
-  auto lock = *git_dir / "index.lock";
+  auto git_dir = git_dir_of(work_tree);
+  return (git_dir && fs::exists(*git_dir / "index.lock", none))
+         || somebody_is_at_work(work_tree, ours);
+}
+
+/// A checkout that has begun ends with what it has read, wherever the branch is by then.
+void wait_for_others(const std::vector<fs::path>& work_trees) {
+  auto end = std::chrono::steady_clock::now() + patience_with_others;
+  for (const auto& one : work_trees)
+    while (is_being_changed(one) && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(between_looks);
+}
+
+std::vector<fs::path> all_work_trees(const repository_layout& layout) {
+  std::vector<fs::path> all;
+  if (!layout.bare)
+    all.push_back(layout.root);
+  for (const auto& linked : linked_work_trees(layout.git_dir))
+    if (git_dir_of(linked.work_tree))
+      all.push_back(linked.work_tree);
+  return all;
+}
+
+void remove_stale_lock(const fs::path& lock, const fs::path& work_tree, fs::file_time_type since) {
+  std::error_code none;
   auto made = fs::last_write_time(lock, none);
   if (none || made < since || somebody_is_at_work(work_tree))
     return;
@@ -214,7 +269,8 @@ void remove_stale_lock(const fs::path& work_tree, fs::file_time_type since) {
 /// Takes back what an update of files has done so far.
 void put_files_back(const git_program& git, const fs::path& work_tree, const std::string& from,
                     const std::string& to, fs::file_time_type since) {
-  remove_stale_lock(work_tree, since);
+  if (auto git_dir = git_dir_of(work_tree))
+    remove_stale_lock(*git_dir / "index.lock", work_tree, since);
   auto files = changes_between(git, from, to);
   if (has_staged(git, work_tree, to, files)) { // all of it was done
     update_files(git, work_tree, to, from);
@@ -243,12 +299,13 @@ void put_files_back(const git_program& git, const fs::path& work_tree, const std
 } // namespace
 
 void advance_branch(const git_program& git, const std::string& branch, const std::string& from,
-                    const std::string& to) {
+                    const std::string& to, const std::function<void()>& before_files) {
   auto ref = "refs/heads/" + branch;
   if (auto where = rebase_of(git.layout(), ref))
     throw request_error{errc::failed_precondition,
                         fmt::format("{} is being rebased in {}", branch, where->string()),
                         {{"work_tree", where->string()}}};
+  wait_for_others(all_work_trees(git.layout()));
   auto users = users_of(git.layout(), ref);
   if (users.empty()) {
     update_ref(git, ref, to, from);
@@ -261,11 +318,15 @@ void advance_branch(const git_program& git, const std::string& branch, const std
   auto since = fs::file_time_type::clock::now();
   auto files = changes_between(git, from, to);
   std::optional<ref_move> move{std::in_place, git, users.front(), ref, from, to};
-  if (users_of(git.layout(), ref) != users)
-    throw request_error{errc::conflict, fmt::format("{} is being checked out", branch)};
+  for (const auto& user : users)
+    if (users_of(git.layout(), ref) != users || is_being_changed(user, move->process()))
+      throw request_error{errc::conflict,
+                          fmt::format("{} is being changed by another git", user.string()),
+                          {{"work_tree", user.string()}}};
   for (const auto& user : users)
     if (auto paths = in_the_way(git, user, files); !paths.empty())
       throw is_in_the_way(user, paths);
+  before_files();
   std::size_t touched = 0;
   try {
     for (const auto& user : users) {
@@ -276,6 +337,9 @@ void advance_branch(const git_program& git, const std::string& branch, const std
   } catch (request_error& why) {
     move.reset();
     try {
+      // Somebody else was quicker: then it has not begun.
+      if (std::string_view{why.what()}.find("index.lock") != std::string_view::npos && touched > 0)
+        --touched;
       if (value_of(git, ref) != to)
         for (std::size_t i = 0; i < touched; ++i)
           put_files_back(git, users[i], from, to, since);
@@ -290,6 +354,18 @@ void undo_advance(const git_program& git, const std::string& branch, const std::
                   const std::string& to, fs::file_time_type since) {
   for (const auto& user : users_of(git.layout(), "refs/heads/" + branch))
     put_files_back(git, user, from, to, since);
+}
+
+void remove_stale_locks(const git_program& git, const std::string& branch,
+                        fs::file_time_type since) {
+  auto ref = "refs/heads/" + branch;
+  auto users = users_of(git.layout(), ref);
+  for (const auto& user : users)
+    for (const auto* name : {"index.lock", "HEAD.lock"})
+      if (auto git_dir = git_dir_of(user))
+        remove_stale_lock(*git_dir / name, user, since);
+  remove_stale_lock(git.layout().git_dir / (ref + ".lock"),
+                    users.empty() ? git.layout().root : users.front(), since);
 }
 
 } // namespace orch::tell_git

@@ -3,6 +3,7 @@
 #include "io/git_program.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,14 @@ namespace orch::tell_git {
 
 /// See `git::advance_branch`.
 void advance_branch(const git_program& git, const std::string& branch, const std::string& from,
-                    const std::string& to);
+                    const std::string& to, const std::function<void()>& before_files);
 
 /// See `git::undo_advance`.
 void undo_advance(const git_program& git, const std::string& branch, const std::string& from,
                   const std::string& to, std::filesystem::file_time_type since);
+
+/// See `git::remove_stale_locks`.
+void remove_stale_locks(const git_program& git, const std::string& branch,
+                        std::filesystem::file_time_type since);
 
 } // namespace orch::tell_git

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include <chrono>
 #include <system_error>
 
 namespace orch {
@@ -18,6 +19,13 @@ private_index::private_index(const fs::path& git_dir)
     throw request_error{errc::unavailable,
                         fmt::format("cannot make a directory in {}", git_dir.string())};
   directory_ = name;
+  // Those of processes that were killed.
+  std::error_code none;
+  auto before = fs::file_time_type::clock::now() - std::chrono::hours{1};
+  for (const auto& entry : fs::directory_iterator{git_dir, none})
+    if (entry.path().filename().string().starts_with("orchestrator-index-")
+        && entry.last_write_time(none) < before && !none)
+      fs::remove_all(entry.path(), none);
 }
 
 private_index::~private_index() {

@@ -164,9 +164,10 @@ std::vector<git_tree_changes> changes_between(const git_program& git, const comm
   text = said;
   while (!text.empty()) {
     // "TREE TREE\nM\0path\0A\0path\0": the line ends with a newline, the rest with NULs.
-    auto line = text.substr(0, text.find('\n'));
-    if (auto place = places.find(std::string{line}); place != places.end()) {
-      here = &place->second;
+    if (text.size() > 1 && text[1] != '\0') {
+      auto line = text.substr(0, text.find('\n'));
+      auto place = places.find(std::string{line});
+      here = place == places.end() ? nullptr : &place->second;
       text.remove_prefix(std::min(line.size() + 1, text.size()));
       continue;
     }

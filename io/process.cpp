@@ -389,6 +389,10 @@ std::optional<std::string> dialogue::ask(const std::string& line) {
   return answer;
 }
 
+pid_t dialogue::id() const {
+  return parts_->child;
+}
+
 outcome dialogue::end() {
   if (!parts_->ended) {
     parts_->in.close();

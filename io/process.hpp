@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
@@ -62,6 +64,8 @@ public:
   /// Sends a line and returns the next one that it says, without its end; nothing if it has ended
   /// or says nothing within the time-out.
   std::optional<std::string> ask(const std::string& line);
+
+  pid_t id() const;
 
   /// Closes its input and waits for its end; what it has said on stderr is in the outcome.
   outcome end();

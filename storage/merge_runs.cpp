@@ -192,6 +192,11 @@ void begin_move(tx& t, int64_t run_id, const std::string& base, const std::strin
   t.changed("merge.moving", {{"run_id", run_id}});
 }
 
+void note_update(tx& t, int64_t run_id) {
+  // The time stays that of the move: what is newer may be of it.
+  t.run("UPDATE merge_runs SET state = 'updating' WHERE id = ?", run_id);
+}
+
 void finish_move(tx& t, int64_t run_id) {
   auto run = get_run(t, run_id);
   for (auto& entry : requests_of(t, run_id)) {

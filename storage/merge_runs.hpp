@@ -16,7 +16,7 @@ inline constexpr int64_t the_queue_itself = 0;
 struct merge_run {
   int64_t id = 0;
   std::string target_branch;
-  std::string state = "merging";          ///< merging, or moving: the branch goes to `to_commit`
+  std::string state = "merging"; ///< moving: the branch goes to `to_commit`; updating: with files
   std::optional<std::string> base_commit; ///< where the branch is when it is moved
   std::optional<std::string> to_commit;
   int64_t token = 0; ///< of the main merge lock
@@ -93,13 +93,16 @@ struct merged_request {
 void begin_move(tx& t, int64_t run_id, const std::string& base, const std::string& to,
                 const std::vector<merged_request>& merged);
 
+/// From now on the files of work trees may be half updated.
+void note_update(tx& t, int64_t run_id);
+
 /// It went there: the requests are merged. The run goes on with the others.
 void finish_move(tx& t, int64_t run_id);
 
 /// It did not: everything is as before `begin_move`.
 void give_up_move(tx& t, int64_t run_id);
 
-/// The run is over; what is not decided goes back into the queue. Not for one that is `moving`
+/// The run is over; what is not decided goes back into the queue. Not for one that is on the move
 /// (`settle_run`).
 /// `why`: it says so with those that go back.
 void end_run(tx& t, int64_t run_id, const std::optional<std::string>& why = {});

@@ -112,7 +112,7 @@ worktree get_own_worktree(tx& t, int64_t session_id, int64_t worktree_id, std::s
 worktree mark_removed(tx& t, int64_t worktree_id, const std::optional<std::string>& backup_ref) {
   auto row = t.get<worktree>("worktrees", worktree_id, "worktree");
   row.status = "removed";
-  if (backup_ref)
+  if (backup_ref && !row.backup_ref)
     row.backup_ref = backup_ref;
   if (row.merge_state == "active" || row.merge_state == "attached")
     row.merge_state = "abandoned";
@@ -128,7 +128,16 @@ worktree mark_removed(tx& t, int64_t worktree_id, const std::optional<std::strin
   return row;
 }
 
+void note_backup(tx& t, int64_t worktree_id, const std::string& backup_ref) {
+  t.run("UPDATE worktrees SET backup_ref = coalesce(backup_ref, ?) WHERE id = ?", backup_ref,
+        worktree_id);
+}
+
 void revive_worktree(tx& t, worktree& row, const std::string& base_commit) {
+  if (t.get<worktree>("worktrees", row.id, "worktree").status != "removed")
+    throw request_error{errc::conflict,
+                        fmt::format("worktree #{} has been restored meanwhile", row.id)};
+  row.backup_ref.reset();
   row.status = "active";
   row.merge_state = row.kind == "session_root" ? "attached" : "active";
   row.merged_at.reset();

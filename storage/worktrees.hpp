@@ -61,7 +61,12 @@ worktree get_own_worktree(tx& t, int64_t session_id, int64_t worktree_id, std::s
 worktree mark_removed(tx& t, int64_t worktree_id,
                       const std::optional<std::string>& backup_ref = {});
 
-/// Makes a removed row a live one again, with the branch, the path and the owner of `row`.
+/// What is kept of a worktree that is about to be removed. A removal that was killed has kept it
+/// while it was whole: that stays.
+void note_backup(tx& t, int64_t worktree_id, const std::string& backup_ref);
+
+/// Makes a removed row a live one again (else conflict), with the branch, the path and the owner of
+/// `row`.
 void revive_worktree(tx& t, worktree& row, const std::string& base_commit);
 
 /// Throws failed_precondition if the row is live on disk, permission_denied if its session shows

@@ -158,3 +158,29 @@ TEST_CASE_METHOD(precious, "worktree.restore of a directory that somebody delete
   CHECK(read(path_of(back["worktree"]) / "new.txt") == "precious\n");
   CHECK(back["worktree"]["id"] == child["id"]);
 }
+
+TEST_CASE_METHOD(precious, "worktree.restore asked by two at once is done once", "[worktrees]") {
+  commit(path_of(child), "new.txt", "precious\n");
+  result_of(remove(true));
+  auto other = start_in(root);
+  auto first = other->request("worktree.restore", {{"worktree_id", child["id"]}});
+  auto second = call("worktree.restore", {{"worktree_id", child["id"]}});
+  auto answers = std::vector{other->answer_to(first), second};
+  CHECK(std::count_if(answers.begin(), answers.end(),
+                      [](const json& answer) { return answer.contains("result"); })
+        == 1);
+  auto row = ask("worktree.list")["worktrees"];
+  auto branches = git({"branch", "--list", child["branch"].get<std::string>() + "*"});
+  CHECK(std::count(branches.begin(), branches.end(), '\n') == 0);
+}
+
+TEST_CASE_METHOD(precious, "worktree.remove keeps repositories that git ignores", "[worktrees]") {
+  write(path_of(child) / ".gitignore", "vendor/\n");
+  git_in(path_of(child), {"add", "."});
+  git_in(path_of(child), {"commit", "--quiet", "--message", "ignore"});
+  ask("worktree.merge_to_parent", {{"session_id", session}, {"worktree_id", child["id"]}});
+  git({"init", "--quiet", (path_of(child) / "vendor" / "lib").string()});
+  for (auto force : {false, true})
+    CHECK(orch::test::error_of(remove(force))["code"] == "failed_precondition");
+  CHECK(std::filesystem::exists(path_of(child) / "vendor" / "lib" / ".git"));
+}

@@ -246,3 +246,14 @@ TEST_CASE_METHOD(previewing, "conflicts: one work tree that cannot be read hides
                       std::filesystem::directory_iterator{})
         <= 1);
 }
+
+TEST_CASE_METHOD(previewing, "conflicts: a link where objects are kept leads nowhere",
+                 "[scenario][conflicts]") {
+  auto outside = base / "outside";
+  write(outside / "photos" / "precious", "mine\n");
+  write(outside / "7" / "precious", "mine\n");
+  std::filesystem::create_directory_symlink(outside, root / ".codex-orch" / "radar");
+  CHECK(serve().error_of("merge.conflicts.preview", json::object())["code"] == "unavailable");
+  CHECK(read(outside / "photos" / "precious") == "mine\n");
+  CHECK(read(outside / "7" / "precious") == "mine\n");
+}

@@ -155,7 +155,10 @@ TEST_CASE_METHOD(merging, "merging: links where checks are lead nowhere", "[scen
   }
   SECTION("the directory of all") {
     std::filesystem::create_directory_symlink(outside, state_dir / "queue");
-    CHECK(process()["why_stopped"].get<std::string>().find("queue") != std::string::npos);
+    serve().ask("merge.main.acquire_lock", {{"session_id", branch.session}});
+    auto refused = serve().error_of("merge.main.process", {{"session_id", branch.session}});
+    CHECK(refused["code"] == "unavailable");
+    CHECK(refused["message"].get<std::string>().find("queue") != std::string::npos);
     CHECK(state(branch) == "queued");
   }
   SECTION("the logs") {
@@ -169,8 +172,12 @@ TEST_CASE_METHOD(merging, "merging: links where checks are lead nowhere", "[scen
   SECTION("a log") {
     std::filesystem::create_directory(state_dir / "checks");
     std::filesystem::create_symlink(outside / "precious", state_dir / "checks" / "run-1-1.log");
-    process();
-    CHECK(state(branch) == "merged"); // the second try has another name
+    serve().ask("merge.main.acquire_lock", {{"session_id", branch.session}});
+    auto ask = [&] { return serve().call("merge.main.process", {{"session_id", branch.session}}); };
+    CHECK(orch::test::error_of(ask())["code"] == "unavailable");
+    CHECK(state(branch) == "queued");
+    ask(); // another run, another name
+    CHECK(state(branch) == "merged");
   }
   CHECK(read(outside / "precious") == "mine\n");
   CHECK(read(outside / "run-1-1.log") == "mine\n");
@@ -449,4 +456,63 @@ TEST_CASE_METHOD(merging, "merging: whoever gets the lock need not wait for a pr
   eventually("what it had begun is queued again", [&] { return state(first) == "queued"; });
   CHECK(on_main("two.txt"));
   CHECK_FALSE(on_main("one.txt"));
+}
+
+TEST_CASE_METHOD(merging, "merging: what git ignores is not overwritten", "[scenario][merging]") {
+  write(root / ".gitignore", "mine\nmine/\n");
+  git({"add", ".gitignore"});
+  git({"commit", "--quiet", "--message", "ignore"});
+  auto bring = [&](const std::string& path) {
+    auto made = open_branch();
+    write(made.directory / path, "theirs\n");
+    git_in(made.directory, {"add", "--force", "."});
+    git_in(made.directory, {"commit", "--quiet", "--message", "theirs"});
+    made.request =
+      serve().ask("merge.main.request", request_params(made))["main_merge_request"]["id"];
+    return made;
+  };
+  path kept;
+  branch blocked;
+  SECTION("a file where they bring a directory") {
+    kept = root / "mine";
+    blocked = bring("mine/x");
+  }
+  SECTION("a directory where they bring a file") {
+    kept = root / "mine" / "x";
+    blocked = bring("mine");
+  }
+  SECTION("a file deeper down") {
+    kept = root / "sub" / "mine";
+    blocked = bring("sub/mine/deep/x");
+  }
+  SECTION("the same file") {
+    kept = root / "mine";
+    blocked = bring("mine");
+  }
+  write(kept, "precious\n");
+  auto other = queue(file("new.txt"));
+  CHECK(process()["why_stopped"].get<std::string>().find("mine") != std::string::npos);
+  CHECK(state(blocked) == "queued");
+  CHECK(state(other) == "merged");
+  CHECK(read(kept) == "precious\n");
+}
+
+TEST_CASE_METHOD(merging, "merging: a move that had changed no file yet undoes nothing",
+                 "[scenario][merging]") {
+  // It is killed when it looks what is in the way, which is the same as what comes.
+  watched_git watched{base, "case \"$*\" in *'status --porcelain'*) if test \"$PWD\" = "
+                              + orch::test::quoted(root.string())
+                              + " -a -e .git/HEAD.lock; then kill -9 $PPID; sleep 0.2; fi;; esac"};
+  auto branch = queue(file("new.txt"));
+  write(root / "new.txt", "x\n");
+  if (!merger_)
+    merger_ = contract::open_session_on(serve());
+  serve().ask("merge.main.acquire_lock", {{"session_id", *merger_}});
+  serve().request("merge.main.process", {{"session_id", *merger_}});
+  serve().wait();
+  write(base / "bin" / "git", "#!/bin/sh\nexec /usr/bin/git \"$@\"\n");
+  restart();
+  eventually("the run is ended", [&] { return state(branch) == "queued"; });
+  CHECK(read(root / "new.txt") == "x\n");
+  CHECK_FALSE(std::filesystem::exists(root / ".git" / "HEAD.lock"));
 }
