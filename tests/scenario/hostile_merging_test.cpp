@@ -34,6 +34,29 @@ struct watched_git {
   std::string path_;
 };
 
+/// A file system of 24 MiB.
+class small_disk {
+public:
+  explicit small_disk(path place) : place_{std::move(place)} {
+    std::filesystem::create_directory(place_);
+    there_ = ::mount("none", place_.c_str(), "tmpfs", 0, "size=24m") == 0;
+    if (!there_)
+      WARN("skipped: no right to mount a small disk");
+  }
+  small_disk(const small_disk&) = delete;
+  small_disk& operator=(const small_disk&) = delete;
+  ~small_disk() {
+    if (there_)
+      ::umount2(place_.c_str(), MNT_DETACH);
+  }
+
+  bool is_there() const { return there_; }
+
+private:
+  path place_;
+  bool there_ = false;
+};
+
 } // namespace
 
 TEST_CASE_METHOD(merging, "merging: nobody can check out another branch while main moves",
@@ -214,16 +237,9 @@ TEST_CASE_METHOD(merging, "merging: a git that is killed in the middle of a move
 
 TEST_CASE_METHOD(merging, "merging: a disk that fills up while main moves", "[scenario][merging]") {
   auto small = base / "small";
-  std::filesystem::create_directory(small);
-  if (::mount("none", small.c_str(), "tmpfs", 0, "size=24m") != 0) {
-    WARN("skipped: no right to mount a small disk");
+  small_disk disk{small};
+  if (!disk.is_there())
     return;
-  }
-  struct unmount {
-    const merging& all;
-    path place;
-    ~unmount() { ::umount2(place.c_str(), MNT_DETACH); }
-  } guard{*this, small};
   std::filesystem::copy(root, small / "repo", std::filesystem::copy_options::recursive);
   root = small / "repo";
   configure({{"check_command", "true"}});
@@ -254,6 +270,46 @@ TEST_CASE_METHOD(merging, "merging: a disk that fills up while main moves", "[sc
   });
   CHECK(git({"status", "--porcelain", "--untracked-files=all"}).empty());
   CHECK(read(root / "big.txt") == big);
+  check_repository();
+  server_.reset();
+}
+
+TEST_CASE_METHOD(merging, "merging: a disk that is full when the check begins is nobody's fault",
+                 "[scenario][merging]") {
+  auto small = base / "small";
+  small_disk disk{small};
+  if (!disk.is_there())
+    return;
+  std::filesystem::copy(root, small / "repo", std::filesystem::copy_options::recursive);
+  root = small / "repo";
+  configure({{"check_command", "true"}});
+  auto branch = queue({{"big.txt", std::string(3'000'000, 'x')}});
+  auto filler = small / "filler";
+  // The files of main fit, those of the request do not.
+  auto room = orch::test::quoted((small / "room").string());
+  auto full = orch::test::quoted((base / "full").string());
+  watched_git watched{
+    base,
+    fmt::format("case \"$*\" in *'read-tree --reset'*) test -e {1} || {{ head -c 1000000 "
+                "/dev/zero > {0}; head -c 24m /dev/zero > {2} 2>/dev/null; rm {0}; touch {1}; "
+                "}} ;; esac",
+                room, full, orch::test::quoted(filler.string()))};
+  restart();
+  auto session = contract::open_session_on(serve());
+  auto process_it = [&] {
+    serve().call("merge.main.acquire_lock", {{"session_id", session}});
+    return serve().call("merge.main.process", {{"session_id", session}});
+  };
+  auto refused = process_it();
+  INFO(refused);
+  REQUIRE(std::filesystem::exists(base / "full"));
+  CHECK_FALSE(on_main("big.txt"));
+  std::filesystem::remove(filler);
+  CHECK(state(branch) != "checks_failed");
+  eventually("it goes on by itself once there is room", [&] {
+    process_it();
+    return state(branch) == "merged";
+  });
   check_repository();
   server_.reset();
 }
